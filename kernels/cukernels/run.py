@@ -1,0 +1,105 @@
+"""A run: its steps timed, its inputs hashed, its folder there whole or not at all."""
+
+import contextlib
+import hashlib
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import resource
+import shutil
+import sys
+import time
+
+MANIFEST = "manifest.json"
+
+
+class Run:
+    """One run of a pipeline, written to a hidden folder beside `out` and renamed to `out` by `finish`.
+
+    out: path; an earlier run there (a folder with a manifest) is replaced, anything else is a FileExistsError.
+    command, options, seed: recorded as given (options JSON-able). device: a `backend.Device`.
+    packages: names whose versions the manifest records. say: called with one line a step (None for silence).
+
+    Use as a context manager: leaving it by an exception removes the hidden folder.
+    """
+
+    def __init__(self, out, command, options, device, packages=(), seed=None, say=None):
+        self.out = pathlib.Path(out)
+        if self.out.exists() and not (self.out.is_dir() and ((self.out / MANIFEST).exists() or not any(self.out.iterdir()))):
+            raise FileExistsError(f"{out} exists and is not the folder of an earlier run: choose another -o or remove it")
+        self._started = time.perf_counter()
+        self._say = say or (lambda line: None)
+        self.folder = self.out.parent / f".{self.out.name}.part{os.getpid()}"
+        self.manifest = {
+            "command": command,
+            "options": options,
+            "seed": seed,
+            "device": {"kind": device.kind, "name": device.name, "why": device.why},
+            "versions": {"python": platform.python_version(), **{p: _version(p) for p in packages}},
+            "started_utc": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "inputs": [],
+            "steps": [],
+        }
+
+    def __enter__(self):
+        self.out.parent.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir()
+        return self
+
+    def __exit__(self, kind, error, trace):
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def step(self, name):
+        """Time a step and note the process's peak memory at its end."""
+        started = time.perf_counter()
+        yield
+        seconds = time.perf_counter() - started
+        self.manifest["steps"].append({"step": name, "seconds": round(seconds, 3), "peak_memory_mb": round(peak_memory_mb())})
+        self._say(f"{name:<28} {seconds:7.2f} s")
+
+    def read(self, path):
+        """Record an input file with its SHA-256; returns the path, so that it wraps the argument of a reader."""
+        path = pathlib.Path(path)
+        self.manifest["inputs"].append({"file": path.name, "bytes": path.stat().st_size, "sha256": sha256(path)})
+        return path
+
+    def finish(self):
+        """Write the manifest and put the folder in its place."""
+        self.manifest["seconds"] = round(time.perf_counter() - self._started, 3)
+        self.manifest["peak_memory_mb"] = round(peak_memory_mb())
+        self.manifest["outputs"] = [
+            {"file": str(p.relative_to(self.folder)), "bytes": p.stat().st_size, "sha256": sha256(p)}
+            for p in sorted(self.folder.rglob("*")) if p.is_file()
+        ]
+        write_json(self.folder / MANIFEST, self.manifest)
+        if self.out.exists():
+            shutil.rmtree(self.out)
+        self.folder.rename(self.out)
+        return self.out
+
+
+def write_json(path, data):
+    """JSON without NaN or infinity (both are errors), indented, numpy scalars as numbers."""
+    text = json.dumps(data, indent=1, allow_nan=False, default=lambda x: x.item() if hasattr(x, "item") else str(x))
+    pathlib.Path(path).write_text(text + "\n")
+
+
+def sha256(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def peak_memory_mb():
+    """Peak resident memory of this process so far, MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak / 1e3
+
+
+def _version(package):
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
