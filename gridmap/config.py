@@ -1,0 +1,73 @@
+"""What a run is about: which files, which hour, which capacity basis. From options, a TOML file, or both."""
+
+import tomllib
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from gridmap import InputError
+
+FILES = ("plants", "demand", "areas", "limits", "regions", "lines", "profiles", "outages")
+
+
+@dataclass(frozen=True)
+class Config:
+    """One run. A file that is None is the bundled one (48 states); hour None is the hour of the highest total demand.
+
+    plants, demand, areas, limits, regions, lines, profiles, outages: paths. `areas` says which regions each area of
+    the demand file covers, `profiles` what wind and sun gave, `outages` how often each technology is out.
+    hour: "2023-07-27T22:00Z", UTC. basis: what counts as capacity, a name of `supply.BASES`.
+    """
+
+    plants: Path | None = None
+    demand: Path | None = None
+    areas: Path | None = None
+    limits: Path | None = None
+    regions: Path | None = None
+    lines: Path | None = None
+    profiles: Path | None = None
+    outages: Path | None = None
+    hour: str | None = None
+    basis: str = "effective"
+
+    @property
+    def own_files(self):
+        """The user's own files by role; empty for the bundled national data."""
+        return {role: getattr(self, role) for role in FILES if getattr(self, role) is not None}
+
+    def options(self):
+        """What the manifest records."""
+        return {name: str(value) for name, value in asdict(self).items() if value is not None}
+
+
+def from_options(toml=None, **options):
+    """A Config from a TOML file (or None) with the options that were given (not None) laid over it.
+
+    Paths in the TOML are taken from the folder it lies in; those in options from the working directory.
+    Raises InputError for a file that is missing or not TOML, and for a key or a value that no run knows.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    config = Config(**{**(_from_toml(Path(toml)) if toml else {}), **_paths(given, Path())})
+    for role, path in config.own_files.items():
+        if not path.is_file():
+            raise InputError(f"{path}: there is no such file; correct --{role} (a path to a readable file)")
+    return config
+
+
+def _from_toml(path):
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: the configuration can't be read ({error}); correct --config") from None
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path}: not TOML ({error}); write lines like plants = \"plants.csv\"") from None
+    known = {field.name for field in fields(Config)}
+    for name, value in table.items():
+        if name not in known:
+            raise InputError(f"{path}: key {name!r} is unknown; the keys are {', '.join(sorted(known))}")
+        if not isinstance(value, str):
+            raise InputError(f"{path}: {name} = {value!r} is not text; put it in quotes")
+    return _paths(table, path.parent)
+
+
+def _paths(table, folder):
+    return {name: folder / value if name in FILES else value for name, value in table.items()}
