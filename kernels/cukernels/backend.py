@@ -37,7 +37,7 @@ def on_device(*arrays):
 
     Raises TypeError where the two kinds are mixed, and names the remedy.
     """
-    kinds = {_is_cupy(a) for a in arrays if hasattr(a, "__array_interface__") or _is_cupy(a)}
+    kinds = {_is_cupy(a) for a in arrays if isinstance(a, np.ndarray) or _is_cupy(a)}
     if len(kinds) == 2:
         raise TypeError("some arrays are NumPy's and some CuPy's: move them to one side with cupy.asarray or cupy.asnumpy")
     return kinds == {True}
