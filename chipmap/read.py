@@ -1,0 +1,196 @@
+"""A picture file -> grey values, pixel size and what the instrument wrote, each with where it comes from."""
+
+import pathlib
+import re
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from chipmap import InputError, tags
+
+ASK = "pass --pixel-size, for example --pixel-size 1.65nm"
+
+
+@dataclass
+class Picture:
+    """A picture as stored: `image` (H, W) float32 grey values, nothing corrected, nothing resampled.
+
+    pixel_size_m: (dy, dx) in metres; pixel_size_source: a phrase that names the tag or the option it comes from.
+    bits: of the stored grey values. instrument: facts from the tags (see `tags.from_text`), {} without.
+    databar_rows: rows at the bottom that the tags say are a databar, or None. notes: sentences for the report.
+    """
+
+    image: np.ndarray
+    pixel_size_m: tuple
+    pixel_size_source: str
+    bits: int
+    path: pathlib.Path
+    instrument: dict = field(default_factory=dict)
+    databar_rows: int | None = None
+    notes: list = field(default_factory=list)
+
+
+def read_picture(path, pixel_size_m=None):
+    """Read a PNG, TIFF or JPEG of 8, 16 or 32 bits, grey or with equal colour channels.
+
+    pixel_size_m: metres as one number or (dy, dx); it overrides the tags, and a conflict with them becomes a note.
+    Returns a `Picture`. Raises `chipmap.InputError` for a file that is missing, unreadable, no picture, damaged (with
+    the metadata that survives), empty, constant, coloured, or not finite, and where no pixel size is to be had: a plain
+    resolution in dpi is the printer's, not the microscope's, and is never taken for one.
+    """
+    path = pathlib.Path(path)
+    data = _bytes(path)
+    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        pixels, instrument = _tiff(path, data)
+    else:
+        pixels, instrument = _png_or_jpeg(path, data), {}
+    grey = _grey(path, pixels)
+    size, source, notes = _pixel_size(path, pixel_size_m, instrument)
+    return Picture(grey.astype(np.float32), size, source, grey.dtype.itemsize * 8, path, instrument,
+                   _databar_rows(grey, instrument), notes)
+
+
+def parse_pixel_size(text):
+    """Metres from text such as "1.65 nm", "0.5um" or "2.2x2.4 nm" (height x width of a pixel): (dy, dx).
+
+    Raises InputError where the text has no unit or makes no sense.
+    """
+    match = re.fullmatch(r"\s*([\d.eE+-]+)\s*(?:[x×]\s*([\d.eE+-]+)\s*)?([a-zA-Zµμ]+)\s*", str(text))
+    try:
+        first, second, unit = match.groups()
+        size = tags.metres(first, unit), tags.metres(second or first, unit)
+    except (AttributeError, ValueError):
+        raise InputError(f"pixel size {text!r} is not a length: write a number and a unit, for example 1.65nm or 0.5um") from None
+    return _sensible(size)
+
+
+def _bytes(path):
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: can't be read ({error.strerror or error}): check the path and its permissions") from None
+    if not data:
+        raise InputError(f"{path}: the file is empty: export the picture again")
+    return data
+
+
+def _png_or_jpeg(path, data):
+    import imagecodecs
+    decode = {b"\x89PNG": imagecodecs.png_decode, b"\xff\xd8\xff": imagecodecs.jpeg8_decode}
+    decoder = next((d for magic, d in decode.items() if data.startswith(magic)), None)
+    if decoder is None:
+        raise InputError(f"{path}: is no PNG, TIFF or JPEG picture: convert it to one of these")
+    try:
+        return decoder(data)
+    except Exception as error:  # the codecs raise their own kinds, and all mean the same here
+        raise InputError(f"{path}: the picture is damaged ({str(error).splitlines()[0]}): export it again") from None
+
+
+def _tiff(path, data):
+    import tifffile
+    instrument = {}
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            instrument = _instrument(tiff, data)
+            _one_picture(path, tiff)
+            _strips_hold_the_picture(tiff.pages[0])
+            return tiff.pages[0].asarray(), instrument
+    except InputError:
+        raise
+    except Exception as error:  # whatever a damaged directory makes tifffile raise
+        instrument = instrument or tags.from_text(tags.fei_block(data))
+        what = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path}: the TIFF is damaged ({what}), its pixels are refused{_survives(instrument)}: "
+                         "export it again from the microscope") from None
+
+
+def _instrument(tiff, data):
+    page = tiff.pages[0]
+    for code in (*tags.FEI_TAGS, tags.ZEISS_TAG):
+        tag = page.tags.get(code)
+        if tag is not None:
+            raw = data[tag.valueoffset:tag.valueoffset + tag.valuebytecount]
+            facts = tags.from_text(raw.decode("cp1252", "replace"))
+            if facts:
+                return facts
+    return tags.from_text(tags.fei_block(data))
+
+
+def _one_picture(path, tiff):
+    first = tiff.pages[0].shape
+    same = sum(1 for page in tiff.pages if page.shape == first)
+    if same > 1:
+        raise InputError(f"{path}: holds {same} pictures of one size: save the one you mean as a file of its own")
+
+
+def _strips_hold_the_picture(page):
+    """tifffile fills a strip that lies beyond the end of the file with zeros; here that is damage."""
+    end = page.parent.filehandle.size
+    for offset, count in zip(page.dataoffsets, page.databytecounts):
+        if offset + count > end:
+            raise ValueError(f"strip at byte {offset} lies beyond the end of the file")
+
+
+def _survives(instrument):
+    if not instrument:
+        return ""
+    parts = [f"{key} {instrument[key]}" for key in ("vendor", "beam_kv", "detector", "databar_height") if key in instrument]
+    if "pixel_size_m" in instrument:
+        parts.append(f"pixel size {instrument['pixel_size_m'][1] * 1e9:.6g} nm")
+    if "field_width_m" in instrument:
+        parts.append(f"field width {instrument['field_width_m'] * 1e6:.6g} um")
+    return f"; its tags say {', '.join(parts)}"
+
+
+def _grey(path, pixels):
+    if pixels.ndim == 3:
+        pixels = _one_channel(path, pixels)
+    if pixels.ndim != 2 or pixels.size == 0:
+        raise InputError(f"{path}: has shape {pixels.shape}, not rows x columns: save a single grey picture")
+    if pixels.dtype.kind not in "uif":
+        raise InputError(f"{path}: holds {pixels.dtype} values: save grey values of 8, 16 or 32 bits")
+    if not np.isfinite(pixels).all():
+        row, column = np.argwhere(~np.isfinite(pixels))[0]
+        raise InputError(f"{path}: the value at row {row}, column {column} is not a number: replace such pixels or crop them")
+    if pixels.min() == pixels.max():
+        raise InputError(f"{path}: every pixel has the value {pixels.flat[0]}: there is nothing to see, export it again")
+    return pixels
+
+
+def _one_channel(path, pixels):
+    channels = pixels.shape[-1]
+    if channels in (2, 4):
+        if (pixels[..., -1] != pixels[..., -1].flat[0]).any():
+            raise InputError(f"{path}: is partly transparent: save it without an alpha channel")
+        pixels = pixels[..., :-1]
+    if channels > 4 or (pixels != pixels[..., :1]).any():
+        raise InputError(f"{path}: its colour channels differ, so it is no plain grey picture: export the detector's grey "
+                         "values, without false colours and annotations")
+    return pixels[..., 0]
+
+
+def _pixel_size(path, given, instrument):
+    notes = list(instrument.get("notes", []))
+    tagged, source = instrument.get("pixel_size_m"), instrument.get("pixel_size_source")
+    if given is None and tagged is None:
+        raise InputError(f"{path}: no tag of the file gives a pixel size (a resolution in dpi is no calibration): {ASK}")
+    if given is None:
+        return _sensible(tagged), source, notes
+    size = _sensible((given, given) if np.isscalar(given) else tuple(given))
+    if tagged is not None and max(abs(a / b - 1) for a, b in zip(size, tagged)) > 0.005:
+        notes.append(f"--pixel-size {size[1] * 1e9:.6g} nm overrides {tagged[1] * 1e9:.6g} nm of {source}")
+    return size, "given by --pixel-size", notes
+
+
+def _sensible(size):
+    if len(size) != 2 or not all(np.isfinite(s) and 1e-12 <= s <= 1e-3 for s in size):
+        raise InputError(f"pixel size {size} is not between 1 pm and 1 mm: {ASK}")
+    return float(size[0]), float(size[1])
+
+
+def _databar_rows(grey, instrument):
+    """Rows that the tags say lie below the scanned field (FEI stores field and databar in one picture)."""
+    resolution, height = instrument.get("resolution"), instrument.get("databar_height")
+    if resolution and resolution[0] == grey.shape[1] and 0 < grey.shape[0] - resolution[1] <= grey.shape[0] // 4:
+        return grey.shape[0] - resolution[1]
+    return height if height and not resolution else None
