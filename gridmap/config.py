@@ -1,7 +1,7 @@
 """What a run is about: which files, which hour, which capacity basis. From options, a TOML file, or both."""
 
 import tomllib
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from gridmap import InputError
@@ -16,6 +16,7 @@ class Config:
     plants, demand, areas, limits, regions, lines, profiles, outages: paths. `areas` says which regions each area of
     the demand file covers, `profiles` what wind and sun gave, `outages` how often each technology is out.
     hour: "2023-07-27T22:00Z", UTC. basis: what counts as capacity, a name of `supply.BASES`.
+    columns: {table: {field: column}} for files of a layout that columns.csv does not know.
     """
 
     plants: Path | None = None
@@ -28,6 +29,7 @@ class Config:
     outages: Path | None = None
     hour: str | None = None
     basis: str = "effective"
+    columns: dict = field(default_factory=dict)
 
     @property
     def own_files(self):
@@ -36,7 +38,7 @@ class Config:
 
     def options(self):
         """What the manifest records."""
-        return {name: str(value) for name, value in asdict(self).items() if value is not None}
+        return {name: value if name == "columns" else str(value) for name, value in asdict(self).items() if value}
 
 
 def from_options(toml=None, **options):
@@ -64,9 +66,14 @@ def _from_toml(path):
     for name, value in table.items():
         if name not in known:
             raise InputError(f"{path}: key {name!r} is unknown; the keys are {', '.join(sorted(known))}")
-        if not isinstance(value, str):
-            raise InputError(f"{path}: {name} = {value!r} is not text; put it in quotes")
+        if not (_is_column_map(value) if name == "columns" else isinstance(value, str)):
+            raise InputError(f"{path}: {name} = {value!r} is not {'a table [columns.plants] of texts' if name == 'columns' else 'text'}; put it in quotes")
     return _paths(table, path.parent)
+
+
+def _is_column_map(value):
+    return isinstance(value, dict) and all(
+        isinstance(part, dict) and all(isinstance(column, str) for column in part.values()) for part in value.values())
 
 
 def _paths(table, folder):

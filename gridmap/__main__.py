@@ -1,0 +1,63 @@
+"""The command line: `gridmap run -o OUT`. Heavy libraries load when a run starts, not for --help."""
+
+import contextlib
+
+import click
+
+from gridmap import InputError, __version__
+
+
+class Refusal(click.ClickException):
+    """One sentence on stderr, exit code 2."""
+
+    exit_code = 2
+
+
+@contextlib.contextmanager
+def refusing():
+    """What the user can mend ends in a sentence, not in a traceback."""
+    from cukernels.backend import DeviceError
+
+    try:
+        yield
+    except (InputError, DeviceError, FileExistsError) as error:
+        raise Refusal(" ".join(str(error).split())) from None
+
+
+FILE = click.Path(dir_okay=False)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main():
+    """From every power plant and transmission corridor to the map of deficits and bottlenecks."""
+
+
+@main.command()
+@click.option("-o", "--out", required=True, type=click.Path(file_okay=False), help="Folder for the results; made whole or not at all.")
+@click.option("--config", type=FILE, help="TOML with any of the options below as keys; what is given here goes before it.")
+@click.option("--plants", type=FILE, help="Generating units: place, technology, capacity.")
+@click.option("--demand", type=FILE, help="Demand by hour and area.")
+@click.option("--areas", type=FILE, help="Which regions each demand area covers, with weights.")
+@click.option("--limits", type=FILE, help="What a corridor between two regions can carry, each way.")
+@click.option("--regions", type=FILE, help="Polygons of the regions.")
+@click.option("--lines", type=FILE, help="Transmission lines, shown on the map.")
+@click.option("--hour", help="Hour in UTC, 2023-07-27T22:00Z; default: the hour of the highest total demand.")
+@click.option("--basis", help="What counts as capacity; default: effective.")
+@click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"]))
+@click.option("--quiet", is_flag=True, help="Say nothing unless something is wrong.")
+def run(out, config, device, quiet, **options):
+    """Map one hour: who has power to spare, who lacks it, and what the lines can do about it.
+
+    Without files: the bundled 48 states by county, at the national peak hour of 2023.
+    """
+    say = (lambda line: None) if quiet else click.echo
+    with refusing():
+        from gridmap import pipeline
+        from gridmap.config import from_options
+
+        pipeline.run(from_options(config, **options), out, device, say)
+
+
+if __name__ == "__main__":
+    main()
