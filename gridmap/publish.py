@@ -40,7 +40,7 @@ def draw_map(path, layers, title, subtitle, note):
 
     shares = regions.residual_share_pct.to_numpy()
     _draw_regions(right, paths, np.where(shares > 0, _colours(shares, SHARES), LAND), borders)
-    _draw_bottlenecks(right, corridors[corridors.bottleneck])
+    _draw_bottlenecks(right, corridors[corridors.bottleneck > 0])
     _draw_pockets(right, pockets)
     _legend(figure, right, (style.Class(0, 0, LAND, "all served"), *SHARES), "demand that can't be served (% of the region's)", "all served")
     _key(figure, right)

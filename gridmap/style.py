@@ -32,6 +32,14 @@ class Class:
     label: str
 
 
+VOLTAGES = tuple(Class(a, b, colour, label) for a, b, colour, label in (
+    (-1e12, 0, UNKNOWN, "unknown"), (0, 100, "#c7c7c7", "below 100 kV"), (100, 200, "#9e9ac8", "100 to 199 kV"), (200, 300, "#fdae61", "200 to 299 kV"),
+    (300, 400, "#f46d43", "300 to 399 kV"), (400, 600, "#a50026", "400 to 599 kV"), (600, math.inf, "#4d004b", "600 kV and above")))
+LOADINGS = tuple(Class(a, b, colour, label) for a, b, colour, label in (
+    (0, 25, "#d9d9d9", "below 25 %"), (25, 50, "#9ecae1", "25 to 50 %"), (50, 80, "#4292c6", "50 to 80 %"), (80, 99.999, "#fd8d3c", "80 to 100 %"),
+    (99.999, math.inf, "#b30000", "at its limit")))
+
+
 def diverging(values, unit):
     """Classes for signed values: four reds below zero, grey around it, four blues above.
 
@@ -57,9 +65,8 @@ def round_steps(values, count):
     """`count` growing numbers of the row ... 1, 3, 10, 30 ..., the last not above the 98th percentile of |values|."""
     sizes = sorted(abs(float(v)) for v in values if v)
     top = sizes[min(len(sizes) - 1, int(0.98 * len(sizes)))] if sizes else 1.0
-    half = math.floor(2 * math.log10(top) + 1e-9)  # 10^(1/2) is 3 to the reader
-    if half % 2 and 3 * 10 ** ((half - 1) // 2) > top:
-        half -= 1
+    decade = math.floor(math.log10(top) + 1e-9)
+    half = 2 * decade + (top >= 3 * 10.0 ** decade)  # 10^(1/2) is 3 to the reader
     return [(3 if i % 2 else 1) * 10.0 ** (i // 2) for i in range(half - count + 1, half + 1)]
 
 

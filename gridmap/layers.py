@@ -1,0 +1,96 @@
+"""Tables of a run -> five layers with shapes, in one equal-area CRS: regions, plants, lines, corridors, pockets.
+
+fields.csv is the list of their columns, each with its title.
+"""
+
+import functools
+
+import geopandas
+import numpy as np
+import pandas as pd
+import pyproj
+import shapely
+
+from gridmap import style, tables
+
+SHAPES = {"regions": "MultiPolygon", "plants": "Point", "lines": "MultiLineString", "corridors": "LineString", "pockets": "MultiPolygon"}
+LINE_COLUMNS = ("voltage_kv", "kind", "status", "owner")
+UNITED_STATES = pyproj.CRS(5070)  # Albers on NAD83, made for the 48 states
+
+
+def build(regions, plants, lines, corridors, pockets):
+    """{layer: GeoDataFrame} with the columns of fields.csv in their order; `attrs["geometry_type"]` is the one type of each.
+
+    regions: GeoDataFrame of polygons, any CRS, with what balance and flow found. plants: `lon`, `lat` in EPSG:4326.
+    lines: GeoDataFrame or None. corridors: `tail_row`, `head_row` into regions. pockets: `pocket_id` as in regions.
+    """
+    crs = equal_area(regions)
+    regions = regions.assign(geometry=only_polygons(regions.geometry.to_crs(crs)))
+    inside = regions.geometry.representative_point().to_numpy()
+    ends = shapely.get_coordinates(inside)[np.column_stack((corridors["tail_row"], corridors["head_row"]))]
+    shapes = {
+        "regions": regions.geometry.to_numpy(),
+        "plants": geopandas.points_from_xy(plants["lon"], plants["lat"], crs=4326).to_crs(crs),
+        "corridors": shapely.linestrings(ends) if len(corridors) else [],
+        "pockets": [only_polygons([shapely.union_all(regions.geometry[regions["pocket_id"] == i].to_numpy())])[0]
+                    for i in pockets["pocket_id"]],
+    }
+    found = {"regions": regions, "plants": plants, "corridors": corridors, "pockets": pockets}
+    layers = {name: _layer(name, found[name], shapes[name], crs) for name in shapes}
+    return {**layers, "lines": _lines(lines, crs)}
+
+
+def equal_area(regions):
+    """EPSG:5070 where the regions lie in the area it is made for; elsewhere Lambert's projection about their middle."""
+    west, south, east, north = regions.to_crs(4326).total_bounds
+    box, slack = UNITED_STATES.area_of_use, 0.1  # degrees: simplified borders stray a little
+    if box.west - slack <= west and east <= box.east + slack and box.south - slack <= south and north <= box.north + slack:
+        return UNITED_STATES
+    return pyproj.CRS(f"+proj=laea +lat_0={(south + north) / 2:.4f} +lon_0={(west + east) / 2:.4f} +datum=WGS84 +units=m")
+
+
+def only_polygons(shapes):
+    """Each shape's polygons as one MultiPolygon: points and lines that mending left would make the layer unreadable."""
+    return np.array([shapely.multipolygons([p for p in _parts(shape) if p.geom_type == "Polygon"]) for shape in shapes], dtype=object)
+
+
+def titles():
+    """Rows (layer, column, title, description) of fields.csv."""
+    return list(tables.fact("fields").itertuples(index=False, name=None))
+
+
+def styles(layers):
+    """{layer: QML}: how QGIS shows each."""
+    regions, corridors = layers["regions"], layers["corridors"]
+    looks = {
+        "regions": style.graduated("balance_mw", style.diverging(regions["balance_mw"], "MW"), style.fill),
+        "plants": style.categorized("fuel", style.FUELS, functools.partial(style.marker, size_expression='0.6 + sqrt("nameplate_mw") / 12')),
+        "lines": style.graduated('coalesce("voltage_kv", -1)', style.VOLTAGES, style.line),
+        "corridors": style.graduated("loading_pct", style.LOADINGS, functools.partial(
+            style.line, width_expression='0.1 + sqrt(max("forward_mw", "backward_mw")) / 60')),
+        "pockets": style.single(style.fill(None, style.POCKET, 0.5)),
+    }
+    heads = tables.fact("fields")
+    aliases = {name: dict(zip(part["column"], part["title"])) for name, part in heads.groupby("layer")}
+    return {name: style.qml(look, SHAPES[name], aliases[name]) for name, look in looks.items()}
+
+
+def _layer(name, table, shapes, crs):
+    columns = tables.fact("fields").query("layer == @name")["column"]
+    layer = geopandas.GeoDataFrame(table[list(columns)].reset_index(drop=True), geometry=np.asarray(shapes, dtype=object), crs=crs)
+    layer.attrs["geometry_type"] = SHAPES[name]
+    return layer
+
+
+def _lines(lines, crs):
+    if lines is None or len(lines) == 0:
+        empty = {column: pd.Series(dtype=float if column.endswith("_kv") else str) for column in LINE_COLUMNS}
+        return _layer("lines", pd.DataFrame(empty), [], crs)
+    table = pd.DataFrame({column: lines[column] if column in lines else "" for column in LINE_COLUMNS})
+    shapes = [shapely.multilinestrings(list(shapely.get_parts(shape))) for shape in lines.geometry.to_crs(crs)]
+    return _layer("lines", table, shapes, crs)
+
+
+def _parts(shape):
+    parts = shapely.get_parts(shape)
+    return [q for p in parts for q in (_parts(p) if p.geom_type in ("MultiPolygon", "GeometryCollection") else [p])]
