@@ -6,22 +6,26 @@ from pathlib import Path
 
 from gridmap import InputError
 
-FILES = ("plants", "demand", "areas", "limits", "regions", "lines", "profiles", "outages")
+FILES = ("plants", "places", "hydro", "demand", "areas", "population", "limits", "regions", "lines", "profiles", "outages")
 
 
 @dataclass(frozen=True)
 class Config:
     """One run. A file that is None is the bundled one (48 states); hour None is the hour of the highest total demand.
 
-    plants, demand, areas, limits, regions, lines, profiles, outages: paths. `areas` says which regions each area of
-    the demand file covers, `profiles` what wind and sun gave, `outages` how often each technology is out.
+    The paths (FILES): generating units, their addresses, what is known of their rivers; demand by hour and area, which
+    regions each area covers, the people in each region; limits between regions, their polygons, lines to show; what wind
+    and sun gave; how often each technology is out.
     hour: "2023-07-27T22:00Z", UTC. basis: what counts as capacity, a name of `supply.BASES`.
     columns: {table: {field: column}} for files of a layout that columns.csv does not know.
     """
 
     plants: Path | None = None
+    places: Path | None = None
+    hydro: Path | None = None
     demand: Path | None = None
     areas: Path | None = None
+    population: Path | None = None
     limits: Path | None = None
     regions: Path | None = None
     lines: Path | None = None
