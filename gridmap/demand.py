@@ -1,0 +1,237 @@
+"""Hourly demand of balancing areas, spread over regions: the factors are kept, the cube is not.
+
+D[r, t] = sum over areas b of W[r, b] * L[b, t], with every column of W adding up to one exactly, so that no MW is lost.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import scipy.sparse
+import shapely
+
+from gridmap import InputError, tables
+from gridmap.names import county_rows
+
+UNIT = 2**40                    # weights are whole multiples of 1/UNIT: float64 adds them without rounding
+
+
+@dataclass(frozen=True)
+class Demand:
+    """weights: (R, B) sparse, columns adding up to exactly 1. hourly: (B, T) float64, MW. hours: DatetimeIndex (T,), UTC.
+    areas: the B names. imputed: (B,) share of each area's hours that the publisher replaced, 0..1 (NaN: not said).
+    """
+
+    weights: scipy.sparse.csr_array
+    hourly: np.ndarray
+    hours: pd.DatetimeIndex
+    areas: tuple
+    imputed: np.ndarray
+
+    def at(self, hour):
+        """(R,) float64, MW, in the hour named (text or time; UTC)."""
+        return self.weights @ self.hourly[:, self.row(hour)]
+
+    def between(self, start, stop):
+        """(stop - start, R) float64, MW: hours start to stop by row, for work in batches."""
+        return np.ascontiguousarray((self.weights @ self.hourly[:, start:stop]).T)
+
+    def national(self):
+        """(T,) float64, MW over all areas."""
+        return self.hourly.sum(axis=0)
+
+    def peak_hour(self):
+        """Timestamp (UTC) of the highest national demand; the first where two are equal."""
+        return self.hours[int(np.argmax(self.national()))]
+
+    def row(self, hour):
+        """The row of `hours` that `hour` is. Raises InputError for an hour the data does not hold."""
+        stamp = parse_hour(hour)
+        row = self.hours.get_indexer([stamp])[0]
+        if row < 0:
+            raise InputError(f"hour {hour}: the demand runs from {self.hours[0]} to {self.hours[-1]} UTC; choose a whole hour in it")
+        return int(row)
+
+    def onto(self, parent, count):
+        """The same demand over other regions: parent (R,) int says which of `count` regions each region became."""
+        fold = scipy.sparse.csr_array((np.ones(len(parent)), (parent, np.arange(len(parent)))), shape=(count, len(parent)))
+        return Demand((fold @ self.weights).tocsr(), self.hourly, self.hours, self.areas, self.imputed)
+
+
+def parse_hour(hour):
+    """Text or time -> Timestamp without zone, in UTC. Raises InputError."""
+    try:
+        stamp = pd.Timestamp(hour)
+    except (ValueError, TypeError):
+        raise InputError(f"hour {hour!r} is not a time; write 2023-07-27T22:00Z") from None
+    return stamp.tz_convert("UTC").tz_localize(None) if stamp.tzinfo else stamp
+
+
+def build(path, regions, ledger, areas=None, population=None, columns=None):
+    """Demand over `regions`.
+
+    path: the hours (table `demand` of columns.csv). areas: path of a table area -> region_id with optional weights, or
+    None: areas that are region ids stand for themselves, others are looked up in area_keys.csv.
+    population: Series by region_id, the weights where none are given.
+    """
+    hours, names, hourly, imputed = read_hours(path, ledger, columns)
+    if areas is not None:
+        members = members_from_table(areas, regions, names, population)
+    elif set(names) <= set(regions["region_id"]):
+        rows = pd.Index(regions["region_id"]).get_indexer(names)
+        members = pd.DataFrame({"area": names, "region": rows, "weight": 1.0})
+    else:
+        members = members_from_keys(path, regions, names, hourly, population, ledger)
+    weights = exact_weights(members, names, len(regions))
+    uncovered = np.setdiff1d(np.arange(len(regions)), members["region"])
+    if len(uncovered):
+        first = regions.iloc[uncovered[0]]
+        raise InputError(
+            f"{areas or path}: {len(uncovered)} of {len(regions)} regions belong to no demand area, the first is "
+            f"{first['region_id']} ({first['name']}); give each region an area"
+        )
+    return Demand(weights, hourly, hours, tuple(names), imputed)
+
+
+def read_hours(path, ledger, columns=None):
+    """(hours, names, hourly (B, T) MW, imputed (B,)) of a long table; every area must have every hour."""
+    frame, layout = tables.read(path, "demand", columns)
+    area, names = pd.factorize(frame["area"], sort=True)
+    hour, hours = pd.factorize(frame["hour_utc"], sort=True)
+    mw = frame["demand_mw"].to_numpy()
+    _refuse(path, frame, ~np.isfinite(mw), "the demand is not a finite number; fill or leave out the area")
+    _refuse(path, frame, mw < 0, "the demand is negative; it is to be what is consumed, MW")
+    cells = area * len(hours) + hour
+    counts = np.bincount(cells, minlength=len(names) * len(hours))
+    if counts.max() > 1:
+        _refuse(path, frame, counts[cells] > 1, "this area has this hour more than once; keep one")
+    if counts.min() == 0:
+        b, t = divmod(int(np.argmin(counts)), len(hours))
+        raise InputError(f"{path}: area {names[b]} has no hour {hours[t]} UTC, which others have; give every area the same hours")
+    hours = pd.DatetimeIndex(hours)
+    gaps = np.flatnonzero(np.diff(hours) != np.timedelta64(1, "h"))
+    if len(gaps):
+        raise InputError(f"{path}: after {hours[gaps[0]]} UTC comes {hours[gaps[0] + 1]}; give hours without gaps, in UTC")
+    hourly = np.zeros((len(names), len(hours)))
+    hourly[area, hour] = mw
+    imputed = np.full(len(names), np.nan)
+    if "quality" in frame:
+        replaced = np.bincount(area, weights=frame["quality"].ne("OKAY").to_numpy(), minlength=len(names)).astype(int)
+        imputed = replaced / len(hours)
+        some = replaced > 0
+        ledger.add(path.name, "hours replaced by the publisher's cleaning", "kept", plant=pd.Series(names[some].astype(str)),
+                   after=pd.Series(replaced[some]).astype(str) + " hours")
+    for name in names[hourly.max(axis=1) == 0]:
+        ledger.add(path.name, "area reports no demand all year", "kept", plant=str(name), after="0 MW; it loads no region")
+    return hours, [str(n) for n in names], hourly, imputed
+
+
+def members_from_table(path, regions, names, population):
+    """DataFrame[area, region, weight] from a user's table area, region_id and optional weight."""
+    frame, _ = tables.read(path, "areas")
+    frame["region"] = pd.Index(regions["region_id"]).get_indexer(frame["region_id"])
+    _refuse(path, frame, frame["region"] < 0, "no region has this region_id; correct it or leave the row out")
+    _refuse(path, frame, ~frame["area"].isin(names), "the demand has no such area; correct it or leave the row out")
+    if "weight" not in frame:
+        frame["weight"] = 1.0 if population is None else population.reindex(frame["region_id"]).to_numpy()
+    bad = ~(np.isfinite(frame["weight"]) & (frame["weight"] >= 0))
+    _refuse(path, frame, bad, "the weight is missing, negative or not finite; give a number from 0 up")
+    return frame[["area", "region", "weight"]]
+
+
+def members_from_keys(path, regions, names, hourly, population, ledger):
+    """DataFrame[area, region, weight] by the county lists of the balancing areas, weighted by population.
+
+    A county in the lists of several keys gives each an equal part of its population.
+    """
+    counties = _key_counties(regions, ledger)
+    links = tables.fact("area_keys")
+    for name in sorted(set(names) - set(links["area"])):
+        raise InputError(f"{path}: area {name} is not known to gridmap; say which regions it covers with --areas")
+    by_key = links[links["key"].ne("")].merge(counties, on="key")
+    by_key = by_key[by_key["state"].eq("") | by_key["state"].eq(by_key["region_state"])]
+    by_name = links[links["county"].ne("")]
+    by_name = by_name.assign(region=county_rows(regions, by_name["county"], by_name["state"]), parts=1)
+    members = pd.concat([by_key, by_name])[["area", "region", "parts"]].drop_duplicates(["area", "region"])
+    members = members[members["area"].isin(names)]
+    people = population.reindex(regions["region_id"]).to_numpy()
+    missing = np.isnan(people)
+    if missing.any():
+        raise InputError(f"population: region {regions['region_id'].iloc[int(np.argmax(missing))]} has none; give areas with weights (--areas)")
+    members["weight"] = people[members["region"]] / members["parts"]
+    for why in links.loc[links["why"].ne("") & links["area"].isin(names), ["area", "key", "county", "why"]].itertuples():
+        ledger.add("area_keys.csv", why.why, "changed", plant=why.area, after=why.key or why.county)
+    shared = links[links["key"].ne("") & links["why"].eq("")].groupby("key")["area"].agg(list)
+    for key, several in shared[shared.map(len) > 1].items():
+        ledger.add("area_keys.csv", "areas that share one county list are spread alike over it", "merged", plant=key, after=", ".join(several))
+    return members[["area", "region", "weight"]]
+
+
+def _key_counties(regions, ledger):
+    """DataFrame[key, region, region_state, parts]: the counties of each key, and in how many keys each county is."""
+    file = "area_counties.parquet"
+    frame, _ = tables.read(tables.DATA / file, "keys")
+    named = frame["county"].str.rsplit("__", n=1, expand=True)
+    frame["region"] = county_rows(regions, named[0], named[1])
+    alias = tables.fact("county_aliases").set_index(["county", "state"])
+    listed = pd.MultiIndex.from_frame(named).isin(alias.index)
+    for row in np.flatnonzero(listed):
+        county, state = named.iloc[row]
+        ledger.add(file, alias.loc[(county, state), "why"], "changed", row=int(row) + 1, plant=f"{county}, {state}", after=alias.loc[(county, state), "means"])
+    lost = frame["region"] < 0
+    ledger.add(file, "county of a demand area matches no region", "left out", row=frame.loc[lost, "source_row"], plant=frame.loc[lost, "county"])
+    frame = frame[~lost].drop_duplicates(["key", "region"])
+    frame = pd.concat([frame, _adopted(regions, frame, ledger, file)])
+    frame["parts"] = frame.groupby("region")["key"].transform("nunique")
+    frame["region_state"] = regions["state"].to_numpy()[frame["region"]]
+    twice = frame[frame["parts"] > 1]
+    ledger.add(file, "county in the lists of several keys: each gets an equal part of its population", "changed",
+               row=twice["source_row"], plant=twice["county"], after=twice["key"])
+    return frame[["key", "region", "region_state", "parts"]]
+
+
+def _adopted(regions, frame, ledger, file):
+    """Rows for regions that are in no list: they take the keys of the neighbour with which they share most border."""
+    parts = []
+    for row in np.setdiff1d(np.arange(len(regions)), frame["region"]):
+        shape = regions.geometry.iloc[row]
+        near = regions.sindex.query(shape, predicate="touches")
+        near = near[np.isin(near, frame["region"])]
+        if len(near):
+            shared = shapely.length(shapely.intersection(shapely.boundary(shape), regions.geometry.to_numpy()[near]))
+            keys = frame[frame["region"].eq(near[np.argmax(shared)])]
+            parts.append(keys.assign(region=row))
+            ledger.add(file, "county in no list: takes that of the neighbour it shares most border with", "added",
+                       plant=f"{regions['region_id'].iloc[row]} {regions['name'].iloc[row]}", after=", ".join(keys["key"]))
+    return pd.concat(parts) if parts else frame[:0]
+
+
+def exact_weights(members, names, count):
+    """(R, B) csr_array from DataFrame[area, region, weight]; each column adds up to exactly 1.
+
+    Weights become whole multiples of 1/UNIT by the largest remainder. An area without members or without weight raises
+    InputError.
+    """
+    index = {name: b for b, name in enumerate(names)}
+    rows, columns, values = [], [], []
+    for name in names:
+        part = members[members["area"].eq(name)].groupby("region")["weight"].sum()
+        total = part.sum()
+        if not total > 0:
+            raise InputError(f"demand area {name}: none of its regions has a weight; give it regions with population or weights (--areas)")
+        share = part.to_numpy() / total * UNIT
+        whole = np.floor(share).astype(np.int64)
+        order = np.argsort(whole - share, kind="stable")
+        whole[order[: UNIT - whole.sum()]] += 1
+        rows.append(part.index.to_numpy())
+        columns.append(np.full(len(part), index[name]))
+        values.append(whole / UNIT)
+    data = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
+    return scipy.sparse.csr_array(data, shape=(count, len(names)))
+
+
+def _refuse(path, frame, bad, why):
+    bad = np.asarray(bad)
+    if bad.any():
+        row = frame.iloc[int(np.argmax(bad))]
+        raise InputError(f"{path}: row {row['source_row']} ({row['area']}): {why}")

@@ -1,0 +1,65 @@
+"""What was done to the input, row by row; and the account of every MW that came in."""
+
+import math
+
+import pandas as pd
+
+COLUMNS = ["file", "row", "plant", "rule", "action", "before", "after", "mw"]
+ACTIONS = ("kept", "changed", "added", "merged", "left out")
+CAPACITIES = ["nameplate_mw", "summer_mw", "winter_mw"]
+
+
+class Ledger:
+    """Collects the repair report.
+
+    `table()` has one line a row and rule: file (name), row (data row of that file, from 1; <NA> where the line speaks of
+    the file), plant (id, name or region), rule (what was noticed), action (one of ACTIONS), before, after (text),
+    mw (nameplate or limit concerned; NaN where none is).
+    """
+
+    def __init__(self):
+        self._parts = []
+
+    def add(self, file, rule, action, row=None, plant="", before="", after="", mw=math.nan):
+        """Note one line, or many at once where row, plant, before, after or mw are columns of one length."""
+        if action not in ACTIONS:
+            raise ValueError(f"action {action!r} is none of {ACTIONS}")
+        columns = {"row": row, "plant": plant, "before": before, "after": after, "mw": mw}
+        columns = {name: value.to_numpy() if isinstance(value, pd.Series) else value for name, value in columns.items()}
+        many = any(hasattr(value, "__len__") and not isinstance(value, str) for value in columns.values())
+        part = pd.DataFrame(columns if many else {name: [value] for name, value in columns.items()})
+        if len(part) == 0:
+            return
+        part["file"], part["rule"], part["action"] = file, rule, action
+        part["row"] = part["row"].astype("Int64")
+        for name in ("plant", "before", "after"):
+            part[name] = part[name].map(_text)
+        part["mw"] = part["mw"].astype(float)
+        self._parts.append(part[COLUMNS])
+
+    def table(self):
+        if not self._parts:
+            return pd.DataFrame(columns=COLUMNS).astype({"row": "Int64", "mw": float})
+        return pd.concat(self._parts, ignore_index=True)
+
+
+def account(plants, reasons):
+    """Where the MW of every file went.
+
+    plants: canonical plants with `file`, `region` and CAPACITIES. reasons: (N,) text, why a plant with region -1 is in
+    none ("" elsewhere). Returns DataFrame[file, where, units, nameplate_mw, summer_mw, winter_mw]: for each file the
+    line "in a region", one line a reason, and "whole file", which is the sum of the others.
+    """
+    where = reasons.where(plants["region"] < 0, "in a region")
+    lines = []
+    for file, rows in plants.groupby("file", sort=False):
+        split = rows.groupby(where[rows.index], sort=True)
+        for name, part in [*split, ("whole file", rows)]:
+            lines.append([file, name, len(part), *(math.fsum(part[c]) for c in CAPACITIES)])
+    return pd.DataFrame(lines, columns=["file", "where", "units", *CAPACITIES])
+
+
+def _text(value):
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.6g}"
+    return "" if value is None else str(value)

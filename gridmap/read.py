@@ -1,0 +1,241 @@
+"""Everything a run reads, as tables with gridmap's own columns: `load(config)`, or `load_bundle()` for the 48 states."""
+
+import pathlib
+from dataclasses import dataclass
+
+import geopandas
+import numpy as np
+import pandas as pd
+import shapely
+
+from gridmap import InputError, demand, ledger, limits, regions, supply, tables
+from gridmap.config import Config
+
+BUNDLED = {
+    "plants": "generators_2022.parquet", "places": "plants_2023.parquet", "hydro": "hydro_2025.parquet",
+    "demand": "demand_2023.parquet", "population": "population_2021.parquet", "lines": "lines_230kv.parquet",
+}
+BUNDLED_LIMITS = ("limits_county.parquet", "ties_county.parquet")
+CAPACITIES = ("nameplate_mw", "summer_mw", "winter_mw")
+TRUNCATED = "query cut off at 2,000 lines: dense in UT, CO and WY, single lines elsewhere; for display only"
+
+
+@dataclass
+class Inputs:
+    """What a run works on.
+
+    regions: GeoDataFrame[region_id, name, state, interconnect, zone, geometry] in EPSG:4326; row = region number.
+    plants: one row a generator, see `read_plants`; `region` is set by `repair.repair`.
+    demand: demand.Demand. corridors: see limits.build. lines: GeoDataFrame for display, or None.
+    places: addresses of plants by plant_id, or None. weather: supply.Weather. outages: supply.Outages.
+    report: the repair report (ledger.COLUMNS). account: where every MW went, None before repair.
+    files: every file read. truncated: why the lines are not the whole grid, or "".
+    """
+
+    regions: geopandas.GeoDataFrame
+    plants: pd.DataFrame
+    demand: demand.Demand
+    corridors: pd.DataFrame
+    lines: geopandas.GeoDataFrame | None
+    places: pd.DataFrame | None
+    weather: object
+    outages: object
+    report: pd.DataFrame
+    files: list[pathlib.Path]
+    truncated: str = ""
+    account: pd.DataFrame | None = None
+
+
+def load_bundle():
+    """The bundled data: 48 states by county, generators of 2022, demand of 2023."""
+    return load(Config())
+
+
+def load(config=None):
+    """Read what a Config names, the bundled file for everything it leaves None. Raises InputError (see `tables.read`)."""
+    config = config or Config()
+    own, book = config.own_files, ledger.Ledger()
+    files = []
+
+    def path(role):
+        files.append(pathlib.Path(own[role]) if role in own else tables.DATA / BUNDLED[role])
+        return files[-1]
+
+    if "regions" in own:
+        places_of = regions.read(path("regions"), book)
+    else:
+        places_of, read = regions.bundled(book)
+        files += read
+    plants = read_plants(path("plants"), book)
+    places = read_places(path("places"))
+    plants = with_hydro(plants, path("hydro"), book)
+    people = read_population(path("population"))
+    if "areas" in own:
+        path("areas")
+    loads = demand.build(path("demand"), places_of, book, areas=own.get("areas"), population=people)
+    limit_files = [pathlib.Path(own["limits"])] if "limits" in own else [tables.DATA / name for name in BUNDLED_LIMITS]
+    corridors = limits.build(limit_files, places_of, book)
+    weather, outages, read = supply.read_factors(own)
+    return Inputs(
+        regions=places_of, plants=plants, demand=loads, corridors=corridors, lines=read_lines(path("lines"), book), places=places,
+        weather=weather, outages=outages, report=book.table(), files=files + limit_files + read,
+        truncated="" if "lines" in own else TRUNCATED,
+    )
+
+
+def read_plants(path, book, columns=None):
+    """Generators: DataFrame[file, source_row, plant_id, generator_id, plant_name, state, county, lon, lat, technology,
+    fuel, status, nameplate_mw, summer_mw, winter_mw, energy_mwh, ba, start_year, end_year, region].
+
+    technology: a name of technologies.csv. MW and MWh float64, NaN only in energy_mwh; lon, lat NaN where the file has
+    none; years NaN where unknown; text "" where unknown; region is -1 until `repair`. Every row of the file is here.
+    Raises InputError for capacity that is missing, negative or infinite and for coordinates outside the world.
+    """
+    frame, _ = tables.read(path, "plants", columns)
+    if len(frame) == 0:
+        raise InputError(f"{path}: holds no rows; give a file with at least one plant")
+    if "geometry" in frame:
+        frame = _point_columns(path, frame)
+    for field, kind in zip(tables.layouts("plants")[tables.OWN]["field"], tables.layouts("plants")[tables.OWN]["type"]):
+        if field not in frame:
+            frame[field] = "" if kind == "text" else np.nan
+    _check_capacity(path, frame)
+    _check_coordinates(path, frame)
+    _fill_capacity(path, frame, book)
+    frame["status"] = frame["status"].str.upper().mask(frame["status"].eq(""), "OP")
+    frame["state"] = frame["state"].str.upper()
+    frame["technology"] = _technologies(path, frame, book)
+    frame["file"], frame["region"] = path.name, -1
+    order = ["file", "source_row", *tables.layouts("plants")[tables.OWN]["field"], "region"]
+    return pd.DataFrame(frame)[order]
+
+
+def read_places(path, columns=None):
+    """Addresses: DataFrame by plant_id [plant_name, state, county, lon, lat, ba]; of a repeated plant_id the first."""
+    frame, _ = tables.read(path, "places", columns)
+    return pd.DataFrame(frame).drop_duplicates("plant_id").set_index("plant_id")
+
+
+def with_hydro(plants, path, book):
+    """Plants with `river_factor`: of run-of-river hydro its historical capacity factor 0..1, NaN elsewhere.
+
+    The EIA tables do not tell a reservoir from the river's flow; the ReEDS list does. A hydro unit that it calls "Run of
+    River" becomes hydro_run_of_river, and one it calls pumped storage pumped_storage.
+    """
+    frame, _ = tables.read(path, "hydro")
+    frame["technology"] = frame["technology"].map(_plain_names())
+    frame["mwh"] = frame["capacity_factor"].fillna(0) * frame["summer_mw"]
+    known = frame[frame["technology"].eq("hydro_run_of_river") & frame["capacity_factor"].notna()]
+    factor = known.groupby("plant_id")["mwh"].sum() / known.groupby("plant_id")["summer_mw"].sum()
+    kind = frame.sort_values("summer_mw").drop_duplicates(["plant_id", "generator_id"], keep="last")
+    kind = kind.set_index(["plant_id", "generator_id"])["technology"]
+    by_plant = frame.groupby(["plant_id", "technology"])["summer_mw"].sum().reset_index().sort_values("summer_mw")
+    by_plant = by_plant.drop_duplicates("plant_id", keep="last").set_index("plant_id")["technology"]
+    hydro = plants["technology"].eq("hydro")
+    unit = pd.Series(pd.MultiIndex.from_frame(plants[["plant_id", "generator_id"]]).map(kind), plants.index, dtype=object)
+    found = unit.fillna(plants["plant_id"].map(by_plant))
+    changed = hydro & found.notna() & found.ne("hydro")
+    plants["technology"] = plants["technology"].mask(changed, found)
+    for technology, rows in plants[changed].groupby("technology"):
+        book.add(plants["file"].iloc[0], f"hydro that the ReEDS list calls {technology}", "changed", before="hydro", after=technology,
+                 plant=f"{len(rows)} units", mw=rows["nameplate_mw"].sum())
+    unknown = plants[hydro & found.isna()]
+    if len(unknown):
+        book.add(plants["file"].iloc[0], "hydro that the ReEDS list does not hold: taken as having a reservoir", "kept",
+                 plant=f"{len(unknown)} units", mw=unknown["nameplate_mw"].sum())
+    river = plants["technology"].eq("hydro_run_of_river")
+    usual = known["mwh"].sum() / known["summer_mw"].sum() if len(known) else np.nan
+    plants["river_factor"] = plants["plant_id"].map(factor).fillna(usual).where(river)
+    return plants
+
+
+def read_population(path, columns=None):
+    """Series by region_id: people. Counties merged into another region are added there."""
+    frame, _ = tables.read(path, "population", columns)
+    ids = frame["region_id"].where(~frame["region_id"].str.fullmatch(r"p\d{5}"), frame["region_id"].str[1:])
+    merges = tables.fact("county_merges").set_index("fips")["region_id"]
+    return frame["population"].groupby(ids.map(merges).fillna(ids)).sum()
+
+
+def read_lines(path, book, columns=None):
+    """Lines for display: GeoDataFrame[voltage_kv, status, kind, owner, voltage_class, geometry] in EPSG:4326.
+
+    A voltage of 0 or below (HIFLD writes -999999) becomes NaN and is reported. Raises InputError without CRS.
+    """
+    frame, _ = tables.read(path, "lines", columns)
+    if "geometry" not in frame:
+        raise InputError(f"{path}: holds no geometry; give lines (GeoPackage, GeoJSON, Shapefile or GeoParquet)")
+    if frame.crs is None:
+        raise InputError(f"{path}: says no coordinate reference system; write the file with one (EPSG:4326 for longitude and latitude)")
+    for field in ("status", "kind", "owner", "voltage_class"):
+        if field not in frame:
+            frame[field] = ""
+    unknown = ~(frame["voltage_kv"] > 0)
+    book.add(path.name, "line without a voltage", "changed", row=frame.loc[unknown, "source_row"], before=frame.loc[unknown, "voltage_kv"],
+             after=frame.loc[unknown, "voltage_class"].radd("class "))
+    frame["voltage_kv"] = frame["voltage_kv"].mask(unknown)
+    empty = shapely.is_missing(frame.geometry.to_numpy()) | shapely.is_empty(frame.geometry.to_numpy())
+    book.add(path.name, "line without geometry", "left out", row=frame.loc[empty, "source_row"])
+    frame = frame[~empty].to_crs(4326)
+    return frame[["source_row", "voltage_kv", "voltage_class", "kind", "status", "owner", "geometry"]].reset_index(drop=True)
+
+
+def _point_columns(path, frame):
+    if frame.crs is None:
+        raise InputError(f"{path}: says no coordinate reference system; write the file with one (EPSG:4326 for longitude and latitude)")
+    points = frame.to_crs(4326).geometry.representative_point()
+    return pd.DataFrame(frame.drop(columns="geometry")).assign(lon=points.x.to_numpy(), lat=points.y.to_numpy())
+
+
+def _check_capacity(path, frame):
+    for field in CAPACITIES:
+        mw = frame[field]
+        missing = mw.isna() if field == "nameplate_mw" else pd.Series(False, frame.index)
+        for bad, what in ((missing, "is missing"), (np.isinf(mw), "is infinite"), (mw < 0, "is negative")):
+            if bad.any():
+                row = frame[bad].iloc[0]
+                raise InputError(
+                    f"{path}: row {row['source_row']} (plant {row['plant_id']}, generator {row['generator_id']}): {field} {what}; "
+                    "give MW from 0 up"
+                )
+
+
+def _check_coordinates(path, frame):
+    lon, lat = frame["lon"], frame["lat"]
+    swapped = (lat.abs() > 90) & (lon.abs() <= 90) & (lat.abs() <= 180)
+    outside = (lat.abs() > 90) | (lon.abs() > 180) | np.isinf(lon) | np.isinf(lat)
+    for bad, why in ((swapped, "longitude and latitude look swapped; exchange them"), (outside, "outside the world; give degrees")):
+        if bad.any():
+            row = frame[bad].iloc[0]
+            raise InputError(f"{path}: row {row['source_row']} (plant {row['plant_id']}): lat {row['lat']:g}, lon {row['lon']:g}: {why}")
+
+
+def _fill_capacity(path, frame, book):
+    for field in ("summer_mw", "winter_mw"):
+        blank = frame[field].isna()
+        if blank.all():
+            book.add(path.name, f"no {field} in the file: nameplate taken", "changed", plant=f"{len(frame)} units", mw=frame["nameplate_mw"].sum())
+        else:
+            rows = frame[blank]
+            book.add(path.name, f"{field} missing: nameplate taken", "changed", row=rows["source_row"], plant=rows["plant_id"],
+                     after=rows["nameplate_mw"], mw=rows["nameplate_mw"])
+        frame[field] = frame[field].fillna(frame["nameplate_mw"])
+
+
+def _technologies(path, frame, book):
+    """The name of technologies.csv for each row: by technology and fuel, else by technology alone, else "other"."""
+    names = tables.fact("technology_names")
+    exact = names[names["fuel"].ne("")].set_index(["source", "fuel"])["technology"]
+    found = pd.Series(pd.MultiIndex.from_frame(frame[["technology", "fuel"]]).map(exact), frame.index, dtype=object)
+    found = found.fillna(frame["technology"].map(_plain_names()))
+    unknown = frame[found.isna()]
+    book.add(path.name, "technology unknown to technology_names.csv: taken as other", "changed", row=unknown["source_row"],
+             plant=unknown["plant_id"], before=unknown["technology"], after="other", mw=unknown["nameplate_mw"])
+    return found.fillna("other")
+
+
+def _plain_names():
+    """Series by a source's word for a technology, where no fuel is needed to tell; gridmap's own words are among them."""
+    names = tables.fact("technology_names")
+    own = tables.fact("technologies")["technology"]
+    return pd.concat([names[names["fuel"].eq("")].set_index("source")["technology"], own.set_axis(own)])

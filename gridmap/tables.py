@@ -1,0 +1,167 @@
+"""Files of any of several known layouts -> tables with gridmap's own column names (columns.csv holds both)."""
+
+import functools
+import pathlib
+
+import numpy as np
+import pandas as pd
+
+from gridmap import InputError
+
+HERE = pathlib.Path(__file__).resolve().parent
+DATA = HERE / "data"
+OWN = "gridmap"
+VECTOR = (".geojson", ".json", ".gpkg", ".shp", ".fgb", ".kml")
+
+
+@functools.cache
+def layouts(table):
+    """{layout: DataFrame[field, column, type, need]} of a table, from columns.csv."""
+    known = fact("columns")
+    known = known[known["table"].eq(table)]
+    types = known[known["type"].ne("")].drop_duplicates("field").set_index("field")["type"]
+    known = known.assign(type=known["field"].map(types))
+    return {name: rows.reset_index(drop=True) for name, rows in known.groupby("layout", sort=False)}
+
+
+@functools.cache
+def fact(name):
+    """A table of facts of this package, as text."""
+    return pd.read_csv(HERE / f"{name}.csv", dtype=str, keep_default_na=False)
+
+
+def read(path, table, columns=None):
+    """One file as a table with gridmap's columns.
+
+    path: CSV, Parquet, Excel, or any vector file GDAL reads (then with `geometry`). table: a table of columns.csv.
+    columns: {field: column} for a layout that columns.csv does not know, or None.
+    Returns (DataFrame or GeoDataFrame, layout): every field of the table the file has, typed, and `source_row`, the data
+    row of the file counted from 1.
+    Raises InputError for an unreadable file, an unknown layout (with what is missing), a cell that is no number or time.
+    """
+    path = pathlib.Path(path)
+    raw = load(path)
+    raw.columns = [str(c).strip() for c in raw.columns]
+    layout, rows = _own_layout(path, table, columns) if columns else detect(path, table, raw.columns)
+    rows = rows[rows["column"].isin(raw.columns)]
+    out = {field: _typed(path, raw[column], kind) for field, column, kind in zip(rows["field"], rows["column"], rows["type"])}
+    out["source_row"] = np.arange(1, len(raw) + 1)
+    frame = pd.DataFrame(out, index=raw.index).reset_index(drop=True)
+    if "geometry" in raw:
+        frame = _with_geometry(frame, raw)
+    return frame, layout
+
+
+def load(path):
+    """The file as it is: DataFrame, or GeoDataFrame where it has geometry."""
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file; give the path of a readable file")
+    try:
+        return _load(path)
+    except InputError:
+        raise
+    except Exception as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"{path}: can't be read as {path.suffix or 'a table'} ({first}); check the file or its name") from None
+
+
+def _load(path):
+    suffix = path.suffix.lower()
+    if suffix in (".parquet", ".geoparquet"):
+        return _load_parquet(path)
+    if suffix in VECTOR:
+        import geopandas
+
+        return geopandas.read_file(path)
+    if suffix in (".xlsx", ".xls"):
+        return pd.read_excel(path, dtype=str, keep_default_na=False)
+    if suffix in (".csv", ".txt", ".tsv", ".gz"):
+        return pd.read_csv(path, dtype=str, keep_default_na=False, sep="\t" if suffix == ".tsv" else ",", encoding="utf-8-sig")
+    raise InputError(f"{path}: files ending in {suffix or 'nothing'} are not read; give CSV, Parquet, Excel, GeoPackage or GeoJSON")
+
+
+def _load_parquet(path):
+    import pyarrow.parquet as pq
+
+    if b"geo" in (pq.read_schema(path).metadata or {}):
+        import geopandas
+
+        return geopandas.read_parquet(path)
+    return pd.read_parquet(path)
+
+
+def detect(path, table, columns):
+    """The layout of a table that these columns follow: (name, rows of `layouts`). Most columns found wins.
+
+    Raises InputError naming the nearest layout and the columns it lacks.
+    """
+    have, best, nearest = set(columns), None, None
+    for name, rows in layouts(table).items():
+        missing = [c for c, need in zip(rows["column"], rows["need"]) if need == "yes" and c not in have]
+        found = rows["column"].isin(have).sum()
+        if not missing and (best is None or found > best[0]):
+            best = (found, name, rows)
+        if nearest is None or (len(missing), -found) < nearest[0]:
+            nearest = ((len(missing), -found), name, missing)
+    if best is None:
+        raise InputError(
+            f"{path}: not a layout of {table} that gridmap knows ({', '.join(layouts(table))}); nearest is {nearest[1]}, "
+            f"which also needs {', '.join(map(repr, nearest[2]))}; rename the columns or map them in the TOML under [columns.{table}]"
+        )
+    return best[1], best[2]
+
+
+def _own_layout(path, table, columns):
+    rows = layouts(table).get(OWN, next(iter(layouts(table).values())))
+    unknown = sorted(set(columns) - set(rows["field"]))
+    if unknown:
+        raise InputError(f"{path}: [columns.{table}] maps {unknown[0]!r}, which is no field of {table}; fields: {', '.join(rows['field'])}")
+    lacking = [f for f, need in zip(rows["field"], rows["need"]) if need == "yes" and f not in columns]
+    if lacking:
+        raise InputError(f"{path}: [columns.{table}] lacks {', '.join(map(repr, lacking))}; add a line for each")
+    rows = rows[rows["field"].isin(columns)]
+    return "mapped by the user", rows.assign(column=rows["field"].map(columns))
+
+
+def _typed(path, cells, kind):
+    if kind == "number":
+        return _numbers(path, cells)
+    if kind == "time":
+        return _times(path, cells)
+    return _texts(cells)
+
+
+def _texts(cells):
+    """Text without outer blanks; missing is ""; whole floats lose their ".0", so that ids join across files."""
+    if pd.api.types.is_float_dtype(cells):
+        whole = cells.dropna().mod(1).eq(0).all()
+        cells = cells.astype("Int64") if whole else cells
+    return cells.astype("string").fillna("").str.strip().astype(str)
+
+
+def _numbers(path, cells):
+    if pd.api.types.is_numeric_dtype(cells):
+        return cells.astype(float)
+    text = _texts(cells).str.replace(",", "")
+    numbers = pd.to_numeric(text.where(text.ne(""), None), errors="coerce").astype(float)
+    bad = numbers.isna() & text.ne("") & ~text.str.lower().isin(["nan", "na", "null", "none"])
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise InputError(f"{path}: row {row + 1}, column {cells.name!r}: {cells.iloc[row]!r} is not a number; correct the cell")
+    return numbers
+
+
+def _times(path, cells):
+    times = pd.to_datetime(cells, errors="coerce", utc=True)
+    bad = times.isna()
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise InputError(f"{path}: row {row + 1}, column {cells.name!r}: {cells.iloc[row]!r} is not a time; write 2023-07-27T22:00Z")
+    return times.dt.tz_localize(None).astype("datetime64[s]")
+
+
+def _with_geometry(frame, raw):
+    import geopandas
+
+    return geopandas.GeoDataFrame(frame, geometry=raw.geometry.to_numpy(), crs=raw.crs)
