@@ -51,7 +51,7 @@ def equal_area(regions):
 
 def only_polygons(shapes):
     """Each shape's polygons as one MultiPolygon: points and lines that mending left would make the layer unreadable."""
-    return np.array([shapely.multipolygons([p for p in _parts(shape) if p.geom_type == "Polygon"]) for shape in shapes], dtype=object)
+    return np.array([shapely.MultiPolygon([p for p in _parts(shape) if p.geom_type == "Polygon"]) for shape in shapes], dtype=object)
 
 
 def titles():
