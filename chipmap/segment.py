@@ -1,0 +1,267 @@
+"""Picture -> phases, without training: regions of one grey level, separated where the picture has edges."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from cukernels.backend import array_module, to_host
+from cukernels.potts import label_posterior, relax_labels
+
+from chipmap import InputError
+from chipmap.mixture import field_basis, fit_mixtures, sharpen
+
+MAX_PHASES = 8
+SAMPLE = 40_000  # flat pixels that the mixture is fitted to
+SCALES = (0.7, 1.0, 1.5, 2.2, 3.2)  # of the smoothing, pixels
+CLEAR = 6.0  # levels stand clear of the noise when they are so many standard deviations apart
+
+
+@dataclass
+class Phases:
+    """What `segment` found. Phases are numbered from dark to bright.
+
+    labels: (H, W) int32. posterior: (K, H, W) float32, sums to 1 over K. level, sigma, fraction: (K,) NumPy, grey level
+    of the flat parts, its spread, and share of the area. evidence: {number of levels: nats}, larger is better; chosen:
+    True where the number of phases was chosen by it. members: for each phase the grey levels it holds (a track that
+    took in its vias has two). drift: (H, W) float32, the brightness background that was allowed for. notes: sentences
+    for the report.
+    """
+
+    labels: np.ndarray
+    posterior: np.ndarray
+    level: np.ndarray
+    sigma: np.ndarray
+    fraction: np.ndarray
+    evidence: dict
+    chosen: bool
+    members: list
+    drift: np.ndarray
+    notes: list = field(default_factory=list)
+
+    @property
+    def confidence(self):
+        """(H, W) float32, posterior of the best phase of each pixel."""
+        return self.posterior.max(0)
+
+
+def find_phases(image, phases=None):
+    """Phase of each pixel, 0-based from dark to bright: labels (H, W) int32. See `segment`."""
+    return segment(image, phases).labels
+
+
+def segment(image, phases=None, noise_sigma=None, strength=1.0):
+    """Divide a picture into phases.
+
+    image: (H, W) grey values, any real dtype, NumPy or CuPy. phases: how many, 1 to 8; None lets the evidence choose.
+    noise_sigma: standard deviation of a pixel's noise, estimated if None. strength: of the Potts field, 0 for none.
+    Returns `Phases`, arrays of the image's kind. Raises InputError for an image that is not 2-D, not finite or constant.
+
+    1. Smooth as much as the noise asks for, no more. 2. Fit mixtures of 1-8 grey levels on a drifting background to
+    the flat pixels only: an edge, a bright rim (SE) or a pixel that two phases share is no phase. 3. Label every pixel
+    with a Potts field whose edges follow the picture; a level that is only passed through between a darker and a
+    brighter one is not there. 4. Where fewer phases are asked for than the picture has, those that weigh least join
+    their neighbour in grey: a bright via joins its track.
+    """
+    xp = array_module(image)
+    grey = _checked(xp, image, phases)
+    noise = noise_of(grey) if noise_sigma is None else float(noise_sigma)
+    scale, smooth, mixture, evidence = _levels(xp, grey, noise, phases)
+    drift = _drift(xp, mixture.field, grey.shape)
+    smooth -= drift
+    unary = _unary(xp, smooth, mixture, noise / _reduction(scale))
+    contrast = _edge_contrast(mixture)
+    labels, _ = relax_labels(unary, smooth, strength, contrast)
+    _leave_ramps(xp, unary, labels, smooth, reach=2)
+    labels, _ = relax_labels(unary, smooth, strength, contrast)
+    posterior = label_posterior(unary, labels, smooth, strength, contrast)
+    return _merged(xp, labels, posterior, mixture, evidence, phases, drift, _notes(mixture, noise, scale))
+
+
+def noise_of(image):
+    """Standard deviation of a picture's white noise, in grey values.
+
+    From the median of |a - b - c + d| / 2 over 2 x 2 blocks, which hardly sees edges; at least the rounding error of
+    the stored values. image: (H, W) real, NumPy or CuPy.
+    """
+    xp = array_module(image)
+    height, width = (n // 2 * 2 for n in image.shape)
+    block = image[:height, :width].astype(np.float32)
+    twist = (block[::2, ::2] - block[1::2, ::2] - block[::2, 1::2] + block[1::2, 1::2]) / 2
+    return max(float(xp.median(xp.abs(twist))) / 0.6745, 1e-3 * float(block.max() - block.min()))
+
+
+def _checked(xp, image, phases):
+    if image.ndim != 2 or min(image.shape) < 4:
+        raise InputError(f"picture of shape {tuple(image.shape)}: phases need rows x columns of at least 4 x 4 grey values")
+    if phases is not None and not 1 <= int(phases) <= MAX_PHASES:
+        raise InputError(f"{phases} phases: ask for 1 to {MAX_PHASES}, or leave it to the evidence")
+    grey = image.astype(np.float32)
+    if not bool(xp.isfinite(grey).all()):
+        raise InputError("the picture holds values that are not numbers: replace such pixels or crop them")
+    if float(grey.min()) == float(grey.max()):
+        raise InputError("every pixel of the picture has the same value: there are no phases to find")
+    return grey
+
+
+def _levels(xp, grey, noise, phases):
+    """Smoothing scale, smoothed picture, mixture, evidence; the scale grows until the levels stand clear of the noise."""
+    for scale in SCALES:
+        smooth = _gaussian(grey, scale)
+        mixture, evidence = _fit(xp, smooth, noise / _reduction(scale), scale, phases)
+        gap = np.diff(mixture.mean).min() if len(mixture.mean) > 1 else np.inf
+        if gap > CLEAR * noise / _reduction(scale):
+            break
+    return scale, smooth, mixture, evidence
+
+
+def _reduction(scale):
+    """By how much a Gaussian lowers white noise."""
+    return max(2 * scale * np.sqrt(np.pi), 1.0)
+
+
+def _gaussian(grey, scale):
+    from scipy import ndimage
+    return ndimage.gaussian_filter(grey, scale, mode="nearest", truncate=3.0)
+
+
+def _fit(xp, smooth, noise, scale, phases):
+    """Mixture of the flat pixels with the best evidence, and the evidence of every number of phases tried."""
+    grey, y, x, trust = _flat_sample(xp, smooth, noise, scale)
+    basis = field_basis(y, x, smooth.shape)
+    floor = max(noise, np.ptp(np.quantile(grey, [0.01, 0.99])) / 100)
+    fits = fit_mixtures(grey, basis, floor, range(1, MAX_PHASES + 1), 1 / (4 * np.pi * scale**2))
+    least = int(phases or 1)
+    best = max(range(least - 1, MAX_PHASES), key=lambda i: fits[i].evidence)
+    return sharpen(fits[best], grey, basis, trust), {i + 1: fit.evidence for i, fit in enumerate(fits)}
+
+
+def _flat_sample(xp, smooth, noise, scale):
+    """Grey, row, column and trust of up to SAMPLE pixels whose surroundings are flat: little slope, little curvature."""
+    rng = np.random.default_rng(0)
+    height, width = smooth.shape
+    count = 4 * SAMPLE
+    if height * width <= count:
+        y, x = np.divmod(np.arange(height * width), width)
+    else:
+        y, x = rng.integers(0, height, count), rng.integers(0, width, count)
+    here, up, down, left, right = (to_host(smooth[xp.asarray(np.clip(y + dy, 0, height - 1)), xp.asarray(np.clip(x + dx, 0, width - 1))])
+                                   .astype(float) for dy, dx in ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1)))
+    slope = np.hypot(down - up, right - left) / 2 * scale
+    curvature = np.abs(up + down + left + right - 4 * here) / 2 * scale**2
+    bend = np.hypot(slope, curvature)
+    limit = max(2 * noise, 0.04 * np.ptp(np.quantile(here, [0.01, 0.99])))
+    flat = np.flatnonzero(bend < limit)
+    if len(flat) < 1000:
+        flat = np.argsort(bend)[:max(1000, len(bend) // 10)]
+    flat = rng.permutation(flat)[:SAMPLE]
+    return here[flat], y[flat], x[flat], np.exp(-4.5 * (bend[flat] / limit) ** 2)
+
+
+def _drift(xp, coefficients, shape):
+    y, x = xp.arange(shape[0], dtype=np.float32)[:, None], xp.arange(shape[1], dtype=np.float32)[None, :]
+    total = xp.zeros(shape, np.float32)
+    u, v = 2 * x / max(shape[1] - 1, 1) - 1, 2 * y / max(shape[0] - 1, 1) - 1
+    for c, term in zip(coefficients, (u, v, u * u - np.float32(1 / 3), u * v, v * v - np.float32(1 / 3))):
+        total += np.float32(c) * term
+    return total
+
+
+def _borders(mixture, area):
+    """Grey at which one phase passes into the next: where both are equally likely.
+
+    A pixel's grey has the spread of its phase and, near the border, a share of its neighbour; that share counts as a
+    spread of a sixth of the gap. So the border lies half-way between two sharp levels of equal area, nearer to the
+    sharper one, and nearer to the rarer one.
+    """
+    border = []
+    for k, gap in enumerate(np.diff(mixture.mean)):
+        below, above = (np.hypot(s, gap / 6) for s in mixture.sigma[k:k + 2])
+        step = np.linspace(0, gap, 1001)[1:-1]
+        odds = np.log(area[k] / below / (area[k + 1] / above)) - 0.5 * ((step / below) ** 2 - ((gap - step) / above) ** 2)
+        border.append(mixture.mean[k] + step[np.abs(odds).argmin()])
+    return np.array(border)
+
+
+def _unary(xp, smooth, mixture, noise):
+    """Cost of each phase: square of the distance from its level, 1 at the border to the next phase, in units of noise."""
+    count = len(mixture.mean)
+    border = _borders(mixture, mixture.weight)
+    unary = xp.empty((count, *smooth.shape), np.float32)
+    half = np.diff(mixture.mean).min() / 2 if count > 1 else 1.0
+    weight = float(np.clip(half / noise, 2, 6)) ** 2 / 2
+    for k in range(count):
+        down = mixture.mean[k] - border[k - 1] if k else np.inf
+        up = border[k] - mixture.mean[k] if k < count - 1 else np.inf
+        d = smooth - np.float32(mixture.mean[k])
+        d *= xp.where(d < 0, np.float32(1 / down), np.float32(1 / up))
+        unary[k] = np.float32(weight) * xp.minimum(d * d, np.float32(9))
+    return unary
+
+
+def _edge_contrast(mixture):
+    """Step between two pixels at which the Potts field lets go: an eighth of the smallest gap."""
+    return float(np.diff(mixture.mean).min()) / 8 if len(mixture.mean) > 1 else 1.0
+
+
+def _leave_ramps(xp, unary, labels, smooth, reach):
+    """Forbid a level where the picture only passes through it, within `reach` pixels up the slope, to a brighter one."""
+    count, height, width = unary.shape
+    y, x = xp.nonzero((labels > 0) & (labels < count - 1))
+    own = labels[y, x]
+    at = lambda array, dy, dx: array[xp.clip(y + dy, 0, height - 1), xp.clip(x + dx, 0, width - 1)]  # noqa: E731
+    uphill = at(smooth, 1, 0) - at(smooth, -1, 0), at(smooth, 0, 1) - at(smooth, 0, -1)
+    length = xp.maximum(xp.hypot(*uphill), np.float32(1e-12))
+    up, down = (_steps_until(xp, at, labels, own, sign, [g / length for g in uphill], reach) for sign in (1, -1))
+    ramp = up + down - 1 <= reach
+    unary[own[ramp], y[ramp], x[ramp]] = np.float32(1e3)
+
+
+def _steps_until(xp, at, labels, own, sign, direction, reach):
+    """Steps along +-direction to the first pixel of a brighter (sign 1) or darker (-1) phase; a lot if none is met."""
+    steps = xp.full(own.shape, 10 * reach, np.int32)
+    for step in range(reach, 0, -1):
+        dy, dx = (xp.rint(sign * step * d).astype(np.int32) for d in direction)
+        steps = xp.where((at(labels, dy, dx) - own) * sign > 0, np.int32(step), steps)
+    return steps
+
+
+def _merged(xp, labels, posterior, mixture, evidence, phases, drift, notes):
+    """`Phases` with levels joined until as many are left as were asked for."""
+    count = len(mixture.mean)
+    area = to_host(xp.bincount(labels.ravel(), minlength=count)) / labels.size
+    groups = _groups(mixture.mean, area, int(phases or count))
+    table = np.empty(count, np.int32)
+    for i, group in enumerate(groups):
+        table[group] = i
+    if len(groups) < count:
+        labels = xp.asarray(table)[labels]
+        posterior = xp.stack([posterior[group].sum(0) for group in groups])
+    main = [max(group, key=lambda k: area[k]) for group in groups]
+    return Phases(labels, posterior, mixture.mean[main], mixture.sigma[main],
+                  np.array([area[group].sum() for group in groups]), evidence, phases is None,
+                  [[float(mixture.mean[k]) for k in group] for group in groups], drift, notes)
+
+
+def _groups(mean, area, wanted):
+    """Join neighbours in grey until `wanted` groups are left, cheapest first.
+
+    Joining a and b costs what Ward's rule says, with a distance that saturates: beyond an eighth of the whole range of
+    levels a level is simply another one, however bright, and what counts is how much area it holds.
+    """
+    groups = [[k] for k in range(len(mean))]
+    enough = max(np.ptp(mean) / 8, 1e-12)
+    while len(groups) > wanted:
+        size = np.array([area[group].sum() + 1e-9 for group in groups])
+        level = np.array([mean[max(group, key=lambda k: area[k])] for group in groups])
+        gap = np.diff(level) / enough
+        cost = size[:-1] * size[1:] / (size[:-1] + size[1:]) * gap**2 / (gap**2 + 1)
+        i = int(cost.argmin())
+        groups[i:i + 2] = [groups[i] + groups[i + 1]]
+    return groups
+
+
+def _notes(mixture, noise, scale):
+    lines = [f"noise {noise:.3g} grey levels, smoothed with sigma {scale:g} px"]
+    drift = float(np.abs(mixture.field).sum())
+    if drift > 2 * noise:
+        lines.append(f"brightness drifts by up to {drift:.3g} grey levels over the picture; allowed for")
+    return lines
