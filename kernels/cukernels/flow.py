@@ -283,20 +283,20 @@ def _fair_hours(start, stop, first, to, mate, slot, forward, backward, scale, su
     R = len(first) - 1
     room, sums = np.empty(len(to), np.int64), np.empty((3, R), np.int64)
     lack, stock, depth, order = np.empty(R, np.int64), np.empty(R, np.int64), np.empty(R, np.int32), np.empty(R, np.int32)
-    live, group, side = np.empty(R, np.int32), np.empty(R, np.int32), np.empty(R, np.int8)
+    live, group, side, queued = np.empty(R, np.int32), np.empty(R, np.int32), np.empty(R, np.int8), np.zeros(R, np.bool_)
     for h in range(start, stop):
         load_room(room, slot, forward[h % len(forward)], backward[h % len(backward)], scale[h])
         for i in range(R):
             stock[i], lack[i] = max(supply[h, i] - demand[h, i], 0), max(demand[h, i] - supply[h, i], 0)
             served[h, i], live[i], group[i] = demand[h, i], i, 0
-        sweep(first, to, mate, room, lack, stock, depth, order, live)
+        bring(first, to, mate, room, lack, stock, depth, order, queued, live)
         for i in range(R):
-            spare[h, i] = depth[i] >= 0
-            side[i] = depth[i] < 0
+            spare[h, i] = depth[i] < R
+            side[i] = depth[i] >= R
         now = _divide(first, to, mate, room, live, group, side, order)
         while len(now):
             _share_out(now, group, demand[h], lack, stock, served[h], level[h], sums)
-            sweep(first, to, mate, room, lack, stock, depth, order, now)
+            bring(first, to, mate, room, lack, stock, depth, order, queued, now)
             _settle(now, group, depth, lack, stock, served[h], level[h], root[h], side, sums)
             now = _divide(first, to, mate, room, now, group, side, order)
 
@@ -310,69 +310,92 @@ def load_room(room, slot, forward, backward, scale):
 
 
 @njit(cache=True, nogil=True)
-def sweep(first, to, mate, room, lack, stock, depth, order, live):
+def bring(first, to, mate, room, lack, stock, depth, queue, queued, live):
     """Meet as much lack from stock as the arcs between the `live` regions can carry.
 
-    Lack travels: it moves over an arc to the region that can send, against the power. Each pass finds how many arcs
-    every region is from stock (`depth`, -1 where none can come) and then, from the deepest regions up, moves lack one
-    step nearer. Lack that can't go on stays where it is and its region sinks at least a level, so the passes end. At
-    the end no lack can reach stock: the regions of depth -1 are the largest short side of a minimum cut, and every arc
-    into it from the others is full.
+    Lack travels: it moves over an arc to a region that can send, against the power, each step one down in `depth` (how
+    many arcs a region is from stock at least; len(depth) and more: out of reach). A region whose lack can't go down
+    sinks below its highest neighbour; now and then all depths are measured anew. At the end no lack can reach stock:
+    the regions out of reach are the largest short side of a minimum cut, and every arc into it is full.
     """
     while True:
-        count, moving = _find_depth(first, to, mate, room, lack, stock, depth, order, live)
-        if not moving:
+        n = _measure(first, to, mate, room, lack, stock, depth, queue, queued, live)
+        if n == 0:
             return
-        for k in range(count - 1, -1, -1):
-            i = order[k]
-            if lack[i] > 0:
-                _pass_on(first, to, mate, room, lack, stock, depth, i)
+        a, sunk = 0, 0
+        while n and sunk < len(live):
+            j = queue[a]
+            a = a + 1 if a + 1 < len(queue) else 0
+            n -= 1
+            queued[j] = False
+            n, steps = _pass_on(first, to, mate, room, lack, stock, depth, queue, queued, a, n, j)
+            sunk += steps
+        while n:
+            queued[queue[a]] = False
+            a = a + 1 if a + 1 < len(queue) else 0
+            n -= 1
 
 
 @njit(cache=True, nogil=True)
-def _find_depth(first, to, mate, room, lack, stock, depth, order, live):
-    """Breadth first from stock, with the power. Returns the number of regions met and whether one of them lacks."""
-    count = 0
+def _measure(first, to, mate, room, lack, stock, depth, queue, queued, live):
+    """Breadth first from stock, with the power. Leaves in `queue` the regions with lack in reach, nearest first; how many."""
+    n, far = 0, len(depth)
     for i in live:
-        depth[i] = -1
+        depth[i] = far
         if stock[i] > 0:
             depth[i] = 0
-            order[count] = i
-            count += 1
-    k, moving = 0, False
-    while k < count:
-        i = order[k]
-        moving |= lack[i] > 0
+            queue[n] = i
+            n += 1
+    k = 0
+    while k < n:
+        i = queue[k]
         k += 1
         for p in range(first[i], first[i + 1]):
             j = to[p]
-            if depth[j] < 0 and room[mate[p]] > 0:
+            if depth[j] == far and room[mate[p]] > 0:
                 depth[j] = depth[i] + 1
-                order[count] = j
-                count += 1
-    return count, moving
+                queue[n] = j
+                n += 1
+    count = 0
+    for i in queue[:n]:
+        if lack[i] > 0:
+            queue[count] = i
+            queued[i] = True
+            count += 1
+    return count
 
 
 @njit(cache=True, nogil=True)
-def _pass_on(first, to, mate, room, lack, stock, depth, j):
-    """Meet the lack of region j from its own stock, or hand it to the regions a step nearer to stock."""
-    left = lack[j]
-    if depth[j] == 0:
-        m = min(left, stock[j])
-        stock[j] -= m
-        lack[j] = left - m
-        return
-    for p in range(first[j], first[j + 1]):
-        i = to[p]
-        if depth[i] == depth[j] - 1 and room[p] > 0:
-            m = min(left, room[p])
-            room[p] -= m
-            room[mate[p]] += m
-            lack[i] += m
-            left -= m
-            if left == 0:
-                break
+def _pass_on(first, to, mate, room, lack, stock, depth, queue, queued, a, n, j):
+    """Meet the lack of region j from its own stock or hand it down, sinking where it must. The queue's new length; steps sunk."""
+    left, far, steps = lack[j], len(depth), 0
+    m = min(left, stock[j])
+    stock[j] -= m
+    left -= m
+    while left > 0 and depth[j] < far:
+        lowest = far
+        for p in range(first[j], first[j + 1]):
+            if room[p] > 0:
+                i = to[p]
+                if depth[i] < depth[j]:
+                    m = min(left, room[p])
+                    room[p] -= m
+                    room[mate[p]] += m
+                    lack[i] += m
+                    left -= m
+                    if not queued[i]:
+                        queued[i] = True
+                        queue[(a + n) % len(queue)] = i
+                        n += 1
+                    if left == 0:
+                        break
+                if room[p] > 0:
+                    lowest = min(lowest, depth[i])
+        if left > 0:
+            depth[j] = min(lowest + 1, far)
+            steps += 1
     lack[j] = left
+    return n, steps
 
 
 @njit(cache=True, nogil=True)
@@ -446,7 +469,7 @@ def _settle(live, group, depth, lack, stock, served, level, root, side, sums):
     for i in live:
         g = group[i]
         if unmet[g] > len(root) + (wanted[g] >> _SAME_BITS):
-            side[i] = 1 if depth[i] >= 0 else 2
+            side[i] = 1 if depth[i] < len(depth) else 2
             continue
         side[i] = 0
         served[i] -= lack[i]
