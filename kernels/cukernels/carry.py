@@ -6,7 +6,7 @@ from numba import njit
 from .backend import NotConverged, launch, on_device
 from .flow import load_room, over_hours
 
-_BLOCKS = 512  # each block has its working arrays in global memory
+_BLOCKS = 1024  # each with its working memory
 
 
 def least_flow(net, balance, forward, backward, scale):
@@ -136,3 +136,13 @@ def _fetch(first, to, mate, room, flow, stock, lack, label, j):
             if left == 0:
                 break
     lack[j] = left
+
+
+def _least_cuda(first, to, mate, slot, forward, backward, scale, balance):
+    import cupy
+    (T, R), E = balance.shape, slot.shape[1]
+    flow, unmet = cupy.empty((T, E), np.int64), cupy.zeros(T, np.int64)
+    blocks, units = min(T, _BLOCKS), 4 * E + 4 * R
+    launch("carry", "least", blocks, min(256, -(-R // 32) * 32), np.int32(T), np.int32(R), np.int32(E), first, to, mate, slot,
+           forward, backward, np.int32(len(forward)), scale, balance, flow, unmet, cupy.empty(blocks * units, np.int64), np.int32(units))
+    return flow, unmet

@@ -17,8 +17,8 @@ from .backend import array_module, launch, on_device, to_host
 
 _BITS = 60  # an hour's total is below 2**(_BITS+1) units: sums of a few of them stay within int64
 _SAME_BITS = 40  # shares nearer than 2**-_SAME_BITS are one share
-_SHARED_BYTES = 44 * 1024  # static shared memory of fair_small, as in flow.cu
-_BLOCKS = 512  # blocks of fair_large, each with its working arrays in global memory
+_SHARED_UNITS = 44 * 128  # working memory of fair_small, as in flow.cu
+_BLOCKS = 1024  # blocks of fair_large, each with its working memory
 
 
 @dataclass(frozen=True)
@@ -478,3 +478,21 @@ def _settle(live, group, depth, lack, stock, served, level, root, side, sums):
             root[i] = g
         else:
             level[i] = 0.0
+
+
+def _fair_cuda(problem):
+    import cupy
+    T, R = problem.demand.shape
+    E = len(problem.net.tail)
+    results = _results(cupy, problem)
+    *network, forward, backward, scale = problem.arrays
+    arguments = (np.int32(T), np.int32(R), np.int32(E), *network, forward, backward, np.int32(len(forward)), scale,
+                 problem.supply, problem.demand, *results)
+    units = 2 * E + 7 * R
+    threads = min(256, -(-R // 32) * 32)
+    if units <= _SHARED_UNITS:
+        launch("flow", "fair_small", min(T, 65535), threads, *arguments)
+    else:
+        blocks = min(T, _BLOCKS)
+        launch("flow", "fair_large", blocks, threads, *arguments, cupy.empty(blocks * units, np.int64), np.int32(units))
+    return results
