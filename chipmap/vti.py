@@ -1,0 +1,74 @@
+"""Fields on the pixel grid as a VTK image file (.vti), for ParaView."""
+
+import numpy as np
+
+TYPES = {"f8": "Float64", "f4": "Float32", "i4": "Int32", "u1": "UInt8", "i8": "Int64"}
+
+
+def write_vti(path, spacing, cells, points=None, facts=None):
+    """Write fields on a grid of H x W pixels as ImageData XML, arrays appended as raw little-endian bytes.
+
+    spacing: (dy, dx) of a pixel, in the unit the caller names in `facts`. cells: {name: (H, W) or (H, W, 2) array},
+    a vector's components along x (right) and y (down). points: the same on the (H+1, W+1) pixel corners.
+    facts: {name: number or sequence of numbers}, written as field data.
+
+    VTK's y points up: rows are turned over and the y components change sign, so that ParaView shows the picture upright.
+    Raises ValueError where shapes differ or a type has no VTK name. Format: VTK XML, version 1.0, UInt64 headers.
+    """
+    points, facts = points or {}, facts or {}
+    height, width = next(iter(cells.values())).shape[:2]
+    groups = {
+        "FieldData": {name: np.atleast_1d(np.asarray(value, np.float64)) for name, value in facts.items()},
+        "PointData": {name: _upright(name, a, (height + 1, width + 1)) for name, a in points.items()},
+        "CellData": {name: _upright(name, a, (height, width)) for name, a in cells.items()},
+    }
+    arrays = [a for group in groups.values() for a in group.values()]
+    with open(path, "wb") as file:
+        file.write(_header(groups, (height, width), spacing).encode())
+        for array in arrays:
+            file.write(np.uint64(array.nbytes).astype("<u8").tobytes())
+            array.tofile(file)
+        file.write(b"\n</AppendedData>\n</VTKFile>\n")
+
+
+def _header(groups, shape, spacing):
+    height, width = shape
+    extent = f"0 {width} 0 {height} 0 0"
+    offset = 0
+    text = {}
+    for group, arrays in groups.items():
+        lines = []
+        for name, array in arrays.items():
+            count = f'NumberOfTuples="{len(array)}"' if group == "FieldData" else f'NumberOfComponents="{_components(array)}"'
+            lines.append(f'<DataArray type="{TYPES[array.dtype.str[1:]]}" Name="{name}" {count} format="appended" offset="{offset}"/>')
+            offset += 8 + array.nbytes
+        text[group] = "\n".join([f"<{group}>", *lines, f"</{group}>"])
+    return f"""<?xml version="1.0"?>
+<VTKFile type="ImageData" version="1.0" byte_order="LittleEndian" header_type="UInt64">
+<ImageData WholeExtent="{extent}" Origin="0 0 0" Spacing="{spacing[1]!r} {spacing[0]!r} 1">
+{text["FieldData"]}
+<Piece Extent="{extent}">
+{text["PointData"]}
+{text["CellData"]}
+</Piece>
+</ImageData>
+<AppendedData encoding="raw">
+_"""
+
+
+def _components(array):
+    return array.shape[2] if array.ndim == 3 else 1
+
+
+def _upright(name, array, shape):
+    array = np.asarray(array)
+    if array.dtype == bool:
+        array = array.astype(np.uint8)
+    if array.shape[:2] != shape or array.shape[2:] not in ((), (2,)):
+        raise ValueError(f"{name} has shape {array.shape}: expected {shape} or {(*shape, 2)}")
+    if array.dtype.str[1:] not in TYPES:
+        raise ValueError(f"{name} is {array.dtype}: .vti takes {', '.join(TYPES)}")
+    array = array[::-1]
+    if array.ndim == 3:     # VTK's vectors have three components
+        array = np.concatenate([array[..., :1], -array[..., 1:], np.zeros_like(array[..., :1])], axis=2)
+    return np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"), copy=False))
