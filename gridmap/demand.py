@@ -13,6 +13,7 @@ import shapely
 from gridmap import InputError, tables
 from gridmap.names import county_rows
 
+KEYS = tables.DATA / "area_counties.parquet"
 UNIT = 2**40                    # weights are whole multiples of 1/UNIT: float64 adds them without rounding
 
 
@@ -68,19 +69,21 @@ def parse_hour(hour):
 
 
 def build(path, regions, ledger, areas=None, population=None, columns=None):
-    """Demand over `regions`.
+    """(Demand over `regions`, bundled files it took besides).
 
     path: the hours (table `demand` of columns.csv). areas: path of a table area -> region_id with optional weights, or
     None: areas that are region ids stand for themselves, others are looked up in area_keys.csv.
     population: Series by region_id, the weights where none are given.
     """
     hours, names, hourly, imputed = read_hours(path, ledger, columns)
+    files = []
     if areas is not None:
         members = members_from_table(areas, regions, names, population)
     elif set(names) <= set(regions["region_id"]):
         rows = pd.Index(regions["region_id"]).get_indexer(names)
         members = pd.DataFrame({"area": names, "region": rows, "weight": 1.0})
     else:
+        files = [KEYS]
         members = members_from_keys(path, regions, names, hourly, population, ledger)
     weights = exact_weights(members, names, len(regions))
     uncovered = np.setdiff1d(np.arange(len(regions)), members["region"])
@@ -90,7 +93,7 @@ def build(path, regions, ledger, areas=None, population=None, columns=None):
             f"{areas or path}: {len(uncovered)} of {len(regions)} regions belong to no demand area, the first is "
             f"{first['region_id']} ({first['name']}); give each region an area"
         )
-    return Demand(weights, hourly, hours, tuple(names), imputed)
+    return Demand(weights, hourly, hours, tuple(names), imputed), files
 
 
 def read_hours(path, ledger, columns=None):
@@ -169,8 +172,8 @@ def members_from_keys(path, regions, names, hourly, population, ledger):
 
 def _key_counties(regions, ledger):
     """DataFrame[key, region, region_state, parts]: the counties of each key, and in how many keys each county is."""
-    file = "area_counties.parquet"
-    frame, _ = tables.read(tables.DATA / file, "keys")
+    file = KEYS.name
+    frame, _ = tables.read(KEYS, "keys")
     named = frame["county"].str.rsplit("__", n=1, expand=True)
     frame["region"] = county_rows(regions, named[0], named[1])
     alias = tables.fact("county_aliases").set_index(["county", "state"])

@@ -76,7 +76,8 @@ def _report_n1(path, frame, ledger):
 
 
 def _report_merged(path, frame, what, most, regions, ledger):
-    merged = set(tables.fact("county_merges")["fips"])
+    merges = tables.fact("county_merges")
+    merged = set(merges.loc[merges["fips"].ne(merges["region_id"]), "fips"])
     moved = (frame["tail_id"].str[-5:].isin(merged) & (frame["tail"] >= 0)) | (frame["head_id"].str[-5:].isin(merged) & (frame["head"] >= 0))
     moved &= frame["tail"].ne(frame["head"])
     ids = regions["region_id"].to_numpy()

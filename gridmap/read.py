@@ -52,46 +52,69 @@ def load_bundle():
 
 
 def load(config=None):
-    """Read what a Config names, the bundled file for everything it leaves None. Raises InputError (see `tables.read`)."""
-    config = config or Config()
-    own, book = config.own_files, ledger.Ledger()
-    files = []
-
-    def path(role):
-        files.append(pathlib.Path(own[role]) if role in own else tables.DATA / BUNDLED[role])
-        return files[-1]
-
-    if "regions" in own:
-        places_of = regions.read(path("regions"), book)
+    """Read what a Config names, and the bundled files for what it leaves None where they fit: addresses and rivers for
+    plants numbered as EIA does, people and lines for the bundled counties. Raises InputError (see `tables.read`)."""
+    files = _Files(config or Config())
+    book = ledger.Ledger()
+    if "regions" in files.own:
+        places_of = regions.read(files.path("regions"), book, files.columns("regions"))
     else:
         places_of, read = regions.bundled(book)
-        files += read
-    plants = read_plants(path("plants"), book)
-    places = read_places(path("places"))
-    plants = with_hydro(plants, path("hydro"), book)
-    people = read_population(path("population"))
-    if "areas" in own:
-        path("areas")
-    loads = demand.build(path("demand"), places_of, book, areas=own.get("areas"), population=people)
-    limit_files = [pathlib.Path(own["limits"])] if "limits" in own else [tables.DATA / name for name in BUNDLED_LIMITS]
-    corridors = limits.build(limit_files, places_of, book)
-    weather, outages, read = supply.read_factors(own)
+        files.read += read
+    plants = read_plants(files.path("plants"), book, files.columns("plants"))
+    eia = tables.registry(plants.attrs["layout"]) == "EIA"
+    places = read_places(files.path("places"), files.columns("places")) if eia or "places" in files.own else None
+    if eia or "hydro" in files.own:
+        plants = with_hydro(plants, files.path("hydro"), book, files.columns("hydro"))
+    counties = "regions" not in files.own
+    people = read_population(files.path("population"), files.columns("population")) if counties or "population" in files.own else None
+    areas = files.path("areas") if "areas" in files.own else None
+    loads, read = demand.build(files.path("demand"), places_of, book, areas=areas, population=people, columns=files.columns("demand"))
+    files.read += read
+    corridors = limits.build(files.limits(), places_of, book, files.columns("limits"))
+    lines = read_lines(files.path("lines"), book, files.columns("lines")) if counties or "lines" in files.own else None
+    weather, outages, read = supply.read_factors(files.own)
     return Inputs(
-        regions=places_of, plants=plants, demand=loads, corridors=corridors, lines=read_lines(path("lines"), book), places=places,
-        weather=weather, outages=outages, report=book.table(), files=files + limit_files + read,
-        truncated="" if "lines" in own else TRUNCATED,
+        regions=places_of, plants=plants, demand=loads, corridors=corridors, lines=lines, places=places, weather=weather,
+        outages=outages, report=book.table(), files=files.read + read,
+        truncated=TRUNCATED if lines is not None and "lines" not in files.own else "",
     )
+
+
+class _Files:
+    """The file of each role, the user's or the bundled one, and a list of those asked for."""
+
+    def __init__(self, config):
+        self.own = {role: pathlib.Path(path) for role, path in config.own_files.items()}
+        self._columns = config.columns
+        self.read = []
+
+    def path(self, role):
+        self.read.append(self.own.get(role) or tables.DATA / BUNDLED[role])
+        return self.read[-1]
+
+    def limits(self):
+        if "regions" in self.own and "limits" not in self.own:
+            raise InputError(f"{self.own['regions']}: own regions need their own limits; give --limits (tail, head, forward_mw, backward_mw)")
+        paths = [self.own["limits"]] if "limits" in self.own else [tables.DATA / name for name in BUNDLED_LIMITS]
+        self.read += paths
+        return paths
+
+    def columns(self, table):
+        """The user's {field: column} for the user's file of this table, or None."""
+        return self._columns.get(table) if table in self.own else None
 
 
 def read_plants(path, book, columns=None):
     """Generators: DataFrame[file, source_row, plant_id, generator_id, plant_name, state, county, lon, lat, technology,
-    fuel, status, nameplate_mw, summer_mw, winter_mw, energy_mwh, ba, start_year, end_year, region].
+    fuel, status, nameplate_mw, summer_mw, winter_mw, energy_mwh, ba, start_year, end_year, river_factor, region].
 
     technology: a name of technologies.csv. MW and MWh float64, NaN only in energy_mwh; lon, lat NaN where the file has
-    none; years NaN where unknown; text "" where unknown; region is -1 until `repair`. Every row of the file is here.
+    none; years NaN where unknown; text "" where unknown; river_factor NaN until `with_hydro`; region -1 until `repair`.
+    Every row of the file is here. `.attrs["layout"]` is the layout found.
     Raises InputError for capacity that is missing, negative or infinite and for coordinates outside the world.
     """
-    frame, _ = tables.read(path, "plants", columns)
+    frame, layout = tables.read(path, "plants", columns)
     if len(frame) == 0:
         raise InputError(f"{path}: holds no rows; give a file with at least one plant")
     if "geometry" in frame:
@@ -106,8 +129,11 @@ def read_plants(path, book, columns=None):
     frame["state"] = frame["state"].str.upper()
     frame["technology"] = _technologies(path, frame, book)
     frame["file"], frame["region"] = path.name, -1
-    order = ["file", "source_row", *tables.layouts("plants")[tables.OWN]["field"], "region"]
-    return pd.DataFrame(frame)[order]
+    frame["river_factor"] = np.nan
+    order = ["file", "source_row", *tables.layouts("plants")[tables.OWN]["field"], "river_factor", "region"]
+    frame = pd.DataFrame(frame)[order]
+    frame.attrs["layout"] = layout
+    return frame
 
 
 def read_places(path, columns=None):
@@ -116,13 +142,13 @@ def read_places(path, columns=None):
     return pd.DataFrame(frame).drop_duplicates("plant_id").set_index("plant_id")
 
 
-def with_hydro(plants, path, book):
+def with_hydro(plants, path, book, columns=None):
     """Plants with `river_factor`: of run-of-river hydro its historical capacity factor 0..1, NaN elsewhere.
 
     The EIA tables do not tell a reservoir from the river's flow; the ReEDS list does. A hydro unit that it calls "Run of
     River" becomes hydro_run_of_river, and one it calls pumped storage pumped_storage.
     """
-    frame, _ = tables.read(path, "hydro")
+    frame, _ = tables.read(path, "hydro", columns)
     frame["technology"] = frame["technology"].map(_plain_names())
     frame["mwh"] = frame["capacity_factor"].fillna(0) * frame["summer_mw"]
     known = frame[frame["technology"].eq("hydro_run_of_river") & frame["capacity_factor"].notna()]
@@ -134,7 +160,7 @@ def with_hydro(plants, path, book):
     hydro = plants["technology"].eq("hydro")
     unit = pd.Series(pd.MultiIndex.from_frame(plants[["plant_id", "generator_id"]]).map(kind), plants.index, dtype=object)
     found = unit.fillna(plants["plant_id"].map(by_plant))
-    changed = hydro & found.notna() & found.ne("hydro")
+    changed = hydro & found.isin(["hydro_run_of_river", "pumped_storage"])
     plants["technology"] = plants["technology"].mask(changed, found)
     for technology, rows in plants[changed].groupby("technology"):
         book.add(plants["file"].iloc[0], f"hydro that the ReEDS list calls {technology}", "changed", before="hydro", after=technology,

@@ -34,6 +34,8 @@ def repair(inputs, snap_km=SNAP_KM, address_km=ADDRESS_KM, border_km=BORDER_KM):
     plants["region"], reasons = place(plants, inputs.regions, book, snap_km, address_km, border_km)
     reasons = leave_out(plants, reasons, inputs.demand.hours[0].year, book)
     plants.loc[reasons.ne(""), "region"] = -1
+    home = inputs.regions["state"].to_numpy(object)[plants["region"]]
+    plants["state"] = plants["state"].mask(plants["state"].eq("") & (plants["region"] >= 0), pd.Series(home, plants.index))
     report = pd.concat([inputs.report, book.table()], ignore_index=True)
     return replace(inputs, plants=plants, report=report, account=ledger.account(plants, reasons))
 
@@ -72,7 +74,7 @@ def note_units(plants, inputs, book):
     battery = plants[plants["technology"].isin(["battery", "storage_other"]) & ~(plants["energy_mwh"] > 0)]
     _note(book, battery, "storage without energy: taken to hold its power for the hour", "kept")
     plants.loc[kind.eq("storage") & ~(plants["energy_mwh"] > 0), "energy_mwh"] = np.nan
-    no_area = plants[plants["ba"].eq("")]
+    no_area = plants[plants["ba"].eq("") & plants["ba"].ne("").any()]
     _note(book, no_area, "no balancing area: placed by its coordinates all the same", "kept")
     areas = {name.split("-")[0] for name in inputs.demand.areas}
     only = plants[plants["ba"].ne("") & ~plants["ba"].isin(areas)] if set(plants["ba"]) & areas else plants[:0]

@@ -30,6 +30,11 @@ def fact(name):
     return pd.read_csv(HERE / f"{name}.csv", dtype=str, keep_default_na=False)
 
 
+def registry(layout):
+    """Whose plant numbers a layout uses: "EIA", or "" where they are anybody's."""
+    return dict(zip(fact("layouts")["layout"], fact("layouts")["registry"])).get(layout, "")
+
+
 def read(path, table, columns=None):
     """One file as a table with gridmap's columns.
 
