@@ -3,8 +3,9 @@
 import contextlib
 import sqlite3
 
-import geopandas
 import pyogrio
+
+from gridmap import layers
 
 # QGIS looks for this table by name and columns when it opens a layer of the file.
 LAYER_STYLES = """
@@ -21,25 +22,24 @@ CREATE TABLE gpkg_data_columns (
 )"""
 
 
-def write_geopackage(path, layers, styles, columns):
+def write_geopackage(path, shown):
     """Write every layer into one GeoPackage 1.2 (what ArcGIS and old GDALs open) that QGIS opens coloured.
 
-    layers: {name: GeoDataFrame of one geometry type}. styles: {name: QML}. columns: rows (layer, column, title,
-    description) for gpkg_data_columns. An empty layer is written too, with the type its `geometry_type` attribute says.
+    shown: what `layers.build` made; an empty layer is written too, with its geometry type.
     """
-    for name, layer in layers.items():
-        pyogrio.write_dataframe(layer, path, layer=name, driver="GPKG", geometry_type=layer.attrs["geometry_type"],
-                                promote_to_multi=layer.attrs["geometry_type"].startswith("Multi"),
-                                append=name != next(iter(layers)),
-                                **({"dataset_options": {"VERSION": "1.2"}} if name == next(iter(layers)) else {}))
+    for name, layer in shown.items():
+        kind = layer.attrs["geometry_type"]
+        # the version is said when the file is made, with its first layer
+        pyogrio.write_dataframe(layer, path, layer=name, driver="GPKG", geometry_type=kind, promote_to_multi=kind.startswith("Multi"),
+                                append=path.exists(), dataset_options=None if path.exists() else {"VERSION": "1.2"})
     with contextlib.closing(sqlite3.connect(path)) as file, file:
-        _embed_styles(file, styles)
-        _embed_titles(file, columns)
+        _embed_styles(file, layers.styles(shown))
+        _embed_titles(file, layers.titles())
 
 
-def write_geoparquet(folder, layers):
+def write_geoparquet(folder, shown):
     """Write <layer>.parquet (GeoParquet 1.1 with a bounding-box column) for every layer."""
-    for name, layer in layers.items():
+    for name, layer in shown.items():
         layer.to_parquet(folder / f"{name}.parquet", schema_version="1.1.0", write_covering_bbox=len(layer) > 0, compression="zstd")
 
 

@@ -7,37 +7,33 @@ import functools
 
 import geopandas
 import numpy as np
-import pandas as pd
 import pyproj
 import shapely
 
 from gridmap import style, tables
 
 SHAPES = {"regions": "MultiPolygon", "plants": "Point", "lines": "MultiLineString", "corridors": "LineString", "pockets": "MultiPolygon"}
-LINE_COLUMNS = ("voltage_kv", "kind", "status", "owner")
 UNITED_STATES = pyproj.CRS(5070)  # Albers on NAD83, made for the 48 states
 
 
-def build(regions, plants, lines, corridors, pockets):
+def build(inputs, found):
     """{layer: GeoDataFrame} with the columns of fields.csv in their order; `attrs["geometry_type"]` is the one type of each.
 
-    regions: GeoDataFrame of polygons, any CRS, with what balance and flow found. plants: `lon`, `lat` in EPSG:4326.
-    lines: GeoDataFrame or None. corridors: `tail_row`, `head_row` into regions. pockets: `pocket_id` as in regions.
+    inputs: read.Inputs (polygons, lines). found: findings.Findings.
     """
-    crs = equal_area(regions)
-    regions = regions.assign(geometry=only_polygons(regions.geometry.to_crs(crs)))
-    inside = regions.geometry.representative_point().to_numpy()
-    ends = shapely.get_coordinates(inside)[np.column_stack((corridors["tail_row"], corridors["head_row"]))]
-    shapes = {
-        "regions": regions.geometry.to_numpy(),
-        "plants": geopandas.points_from_xy(plants["lon"], plants["lat"], crs=4326).to_crs(crs),
-        "corridors": shapely.linestrings(ends) if len(corridors) else [],
-        "pockets": [only_polygons([shapely.union_all(regions.geometry[regions["pocket_id"] == i].to_numpy())])[0]
-                    for i in pockets["pocket_id"]],
+    crs = equal_area(inputs.regions)
+    areas = only_polygons(inputs.regions.geometry.to_crs(crs))
+    ends = shapely.get_coordinates(shapely.point_on_surface(areas))[found.corridors[["tail_row", "head_row"]].to_numpy()]
+    in_pocket = found.regions["pocket_id"].to_numpy()
+    layers = {
+        "regions": _layer("regions", found.regions, areas, crs),
+        "plants": _layer("plants", found.plants, geopandas.points_from_xy(found.plants["lon"], found.plants["lat"], crs=4326).to_crs(crs), crs),
+        "lines": _lines(inputs.lines, inputs.regions, crs),
+        "corridors": _layer("corridors", found.corridors, shapely.linestrings(ends), crs),
+        "pockets": _layer("pockets", found.pockets, only_polygons(
+            shapely.union_all(areas[in_pocket == i]) for i in found.pockets["pocket_id"]), crs),
     }
-    found = {"regions": regions, "plants": plants, "corridors": corridors, "pockets": pockets}
-    layers = {name: _layer(name, found[name], shapes[name], crs) for name in shapes}
-    return {**layers, "lines": _lines(lines, crs)}
+    return layers
 
 
 def equal_area(regions):
@@ -63,7 +59,7 @@ def styles(layers):
     """{layer: QML}: how QGIS shows each."""
     regions, corridors = layers["regions"], layers["corridors"]
     looks = {
-        "regions": style.graduated("balance_mw", style.diverging(regions["balance_mw"], "MW"), style.fill),
+        "regions": style.graduated("balance_mw", style.short_or_spare(regions["balance_mw"], "MW"), style.fill),
         "plants": style.categorized("fuel", style.FUELS, functools.partial(style.marker, size_expression='0.6 + sqrt("nameplate_mw") / 12')),
         "lines": style.graduated('coalesce("voltage_kv", -1)', style.VOLTAGES, style.line),
         "corridors": style.graduated("loading_pct", style.LOADINGS, functools.partial(
@@ -78,17 +74,16 @@ def styles(layers):
 def _layer(name, table, shapes, crs):
     columns = tables.fact("fields").query("layer == @name")["column"]
     layer = geopandas.GeoDataFrame(table[list(columns)].reset_index(drop=True), geometry=np.asarray(shapes, dtype=object), crs=crs)
-    layer.attrs["geometry_type"] = SHAPES[name]
+    layer.attrs = {"geometry_type": SHAPES[name]}  # not the hour: GeoParquet would want it in JSON
     return layer
 
 
-def _lines(lines, crs):
-    if lines is None or len(lines) == 0:
-        empty = {column: pd.Series(dtype=float if column.endswith("_kv") else str) for column in LINE_COLUMNS}
-        return _layer("lines", pd.DataFrame(empty), [], crs)
-    table = pd.DataFrame({column: lines[column] if column in lines else "" for column in LINE_COLUMNS})
-    shapes = [shapely.multilinestrings(list(shapely.get_parts(shape))) for shape in lines.geometry.to_crs(crs)]
-    return _layer("lines", table, shapes, crs)
+def _lines(lines, regions, crs):
+    """The lines near the regions, each as one MultiLineString."""
+    west, south, east, north = regions.total_bounds
+    near = lines[shapely.intersects(lines.geometry.to_numpy(), shapely.box(west, south, east, north))]
+    shapes = [shapely.MultiLineString(list(shapely.get_parts(shape))) for shape in near.geometry.to_crs(crs)]
+    return _layer("lines", near, shapes, crs)
 
 
 def _parts(shape):

@@ -3,39 +3,55 @@
 from cukernels.run import write_json
 
 WORST = 10
+TOTALS = {
+    "supply_mw": "sum over regions of what their plants can give in the hour",
+    "demand_mw": "sum over regions of the demand in the hour",
+    "isolated_deficit_mw": "sum over regions of demand above supply, if nothing flowed",
+    "residual_deficit_mw": "least total unserved demand of all flows within the corridor limits (maximum flow, exact)",
+}
 
 
-def write_tables(folder, layers, repairs):
-    """regions.csv, pockets.csv, corridors.csv (the layers without their shapes) and repair.csv."""
+def write_tables(folder, shown, inputs):
+    """regions.csv, pockets.csv, corridors.csv (the layers without their shapes), repair.csv and account.csv."""
     for name in ("regions", "pockets", "corridors"):
-        layers[name].drop(columns="geometry").to_csv(folder / f"{name}.csv", index=False, float_format="%.6f")
-    repairs.to_csv(folder / "repair.csv", index=False)
+        shown[name].drop(columns="geometry").to_csv(folder / f"{name}.csv", index=False, float_format="%.6f")
+    inputs.report.to_csv(folder / "repair.csv", index=False)
+    inputs.account.to_csv(folder / "account.csv", index=False)
 
 
-def write_results(path, layers, account, hour, basis):
-    """results.json: totals, the worst pockets, the corridors worth most. Returns what it wrote."""
-    regions, pockets, corridors = layers["regions"], layers["pockets"], layers["corridors"]
+def write_results(path, shown, found):
+    """results.json: totals, the largest pockets, the corridors worth most. Returns what it wrote."""
+    regions, pockets, corridors = shown["regions"], shown["pockets"], shown["corridors"]
+    hour = found.hour.strftime("%Y-%m-%dT%H:%MZ")
 
     def number(value, unit, how):
-        return {"value": float(value), "unit": unit, "basis": basis, "hour": hour, "how": how}
+        return {"value": float(value), "unit": unit, "basis": found.basis, "hour": hour, "how": how}
 
+    flagged = regions["residual_deficit_mw"][regions["flag"].ne("")].sum()
     results = {
         "hour": hour,
-        "basis": basis,
+        "basis": found.basis,
+        "basis_counts": found.says,
         "regions": len(regions),
-        "supply_mw": number(regions.supply_mw.sum(), "MW", "sum over regions of what their plants can give at the hour"),
-        "demand_mw": number(regions.demand_mw.sum(), "MW", "sum over regions"),
-        "isolated_deficit_mw": number(regions.isolated_deficit_mw.sum(), "MW", "sum over regions of demand above supply"),
-        "residual_deficit_mw": number(regions.residual_deficit_mw.sum(), "MW", "least total unserved demand over all flows within the corridor limits (maximum flow, exact)"),
-        "flagged_deficit_mw": number(regions.residual_deficit_mw[regions.flag.ne("")].sum(), "MW", "part of the residual deficit in regions where a hole in the data may cause it"),
-        "pockets": {**number(len(pockets), "pockets", "connected sides of minimum cuts with unserved demand"),
-                    "worst": _rows(pockets.nlargest(WORST, "residual_deficit_mw"))},
-        "bottlenecks": {**number(corridors.bottleneck.sum(), "corridors", "at their limit into a pocket in every best flow"),
-                        "worst": _rows(corridors[corridors.bottleneck > 0].nlargest(WORST, "worth_mw"))},
-        "account": account,
+        **{name: number(regions[name].sum(), "MW", how) for name, how in TOTALS.items()},
+        "flagged_deficit_mw": number(flagged, "MW", "part of residual_deficit_mw in regions where a hole in the data may be its cause"),
+        "pockets": {**number(len(pockets), "pockets", "connected regions that lack one share of their demand behind full corridors"),
+                    "worst": _rows(pockets.head(WORST))},
+        "bottlenecks": {**number((corridors["bottleneck"] > 0).sum(), "corridors", "at their limit into a pocket in every flow that serves the most"),
+                        "worst": _rows(corridors.nlargest(WORST, "worth_mw").query("worth_mw > 0"))},
     }
     write_json(path, results)
     return results
+
+
+def headline(results, out):
+    """Lines for the terminal: the totals and where the files are."""
+    gw = {name: results[name]["value"] / 1e3 for name in TOTALS}
+    yield f"{results['hour']}, {results['regions']:,} regions, {results['basis']} capacity"
+    yield f"  supply {gw['supply_mw']:,.3f} GW, demand {gw['demand_mw']:,.3f} GW"
+    yield f"  short if each stood alone {gw['isolated_deficit_mw']:,.3f} GW"
+    yield f"  unserved after what the lines can carry {gw['residual_deficit_mw']:,.3f} GW in {results['pockets']['value']:.0f} pockets"
+    yield f"results: {out}"
 
 
 def _rows(layer):

@@ -1,6 +1,8 @@
 """The picture of a run: every region on its own, and after what the lines can carry."""
 
+import datetime
 import math
+import textwrap
 
 import numpy as np
 import shapely
@@ -18,17 +20,17 @@ SHARES = tuple(
 NAMED_POCKETS = 8
 
 
-def draw_map(path, layers, title, subtitle, note):
+def draw_map(path, shown, results):
     """Write map.png: two panels of one extent.
 
-    layers: as `layers.build` makes them, in one projected CRS. Left: net_mw of each region, whatever its neighbours
-    have. Right: the share of demand left unserved after the flows, saturated corridors, pockets outlined and the
-    largest named. title, subtitle, note: text at the top and bottom.
+    shown: what `layers.build` made; results: what `output.write_results` wrote. Left: net_mw of each region, whatever its
+    neighbours have. Right: the share of demand left unserved after the flows, corridors at their limit, pockets outlined
+    and the largest ranked.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    regions, corridors, pockets = layers["regions"], layers["corridors"], layers["pockets"]
+    regions, corridors, pockets = shown["regions"], shown["corridors"], shown["pockets"]
     figure = Figure(figsize=(20, 9.4), dpi=120, facecolor="white")
     FigureCanvasAgg(figure)
     left, right = (figure.add_axes((x, 0.205, 0.485, 0.645)) for x in (0.01, 0.505))
@@ -48,10 +50,27 @@ def draw_map(path, layers, title, subtitle, note):
 
     for axes, words in ((left, "On its own"), (right, "After what the lines can carry")):
         _frame(axes, regions.total_bounds, words)
+    title, subtitle, note = _words(results)
     figure.text(0.012, 0.972, title, fontsize=24, fontweight="bold", color=INK, va="top")
     figure.text(0.012, 0.918, subtitle, fontsize=14, color=INK, va="top")
     figure.text(0.022, 0.118, note, fontsize=10.5, color=GREY, va="top", linespacing=1.5)
     figure.savefig(path)
+
+
+def _words(results):
+    when = datetime.datetime.strptime(results["hour"], "%Y-%m-%dT%H:%MZ")
+    supply, demand, alone, left = (_power(results[n]["value"]) for n in ("supply_mw", "demand_mw", "isolated_deficit_mw", "residual_deficit_mw"))
+    return (
+        f"Where power runs short: {when.day} {when:%B %Y, %H:%M} UTC",
+        f"Demand {demand}, {results['basis'].replace('_', ' ')} supply {supply}. "
+        f"If every region stood alone, {alone} would be missing; after what the lines can carry, {left} in {results['pockets']['value']:.0f} pockets.",
+        "\n".join(textwrap.wrap(f"{results['basis'].replace('_', ' ').capitalize()} capacity: {results['basis_counts']}.", 110)
+                  + ["Total unserved demand is the least that the corridor limits allow; its split is the one as even as they allow."]),
+    )
+
+
+def _power(mw):
+    return f"{mw / 1e3:,.1f} GW" if mw >= 1e4 else f"{mw:,.0f} MW"
 
 
 def _path(geometry):

@@ -19,6 +19,7 @@ FUELS = {
 }
 POCKET = "#000000"
 UNKNOWN = "#bdbdbd"
+NOTHING = 1e-6  # what rounding may leave of a MW that is not lacking
 GEOMETRY_CODE = {"Point": "0", "MultiLineString": "1", "LineString": "1", "MultiPolygon": "2"}
 
 
@@ -54,11 +55,14 @@ def diverging(values, unit):
     return [Class(a, b, colour, _label(a, b, unit)) for (a, b), colour in zip(bounds, colours)]
 
 
-def growing(values, unit, colours=REDS):
-    """Classes for values of one sign: from the smallest round step up, one for each colour. values: (N,) >= 0."""
-    edges = round_steps(values, len(colours) - 1)
-    bounds = zip([0.0, *edges], [*edges, math.inf])
-    return [Class(a, b, colour, _label(a, b, unit)) for (a, b), colour in zip(bounds, colours)]
+def short_or_spare(values, unit):
+    """Classes for what is left after the flows: any lack is red, a little to spare is grey, more is blue.
+
+    values: (N,) finite. Each side has steps of its own, because lacks are small beside what others have to spare.
+    """
+    lacks, spares = round_steps([v for v in values if v < 0], 4)[1:], round_steps([v for v in values if v > 0], 4)
+    edges = [-math.inf, *(-e for e in reversed(lacks)), -NOTHING, *spares, math.inf]
+    return [Class(a, b, colour, _label(a, b, unit)) for a, b, colour in zip(edges, edges[1:], [*reversed(REDS), MIDDLE, *BLUES])]
 
 
 def round_steps(values, count):
@@ -79,6 +83,7 @@ def _label(lower, upper, unit):
 
 
 def _number(value):
+    value = 0 if abs(value) == NOTHING else value
     return f"{value:,.10g}".replace("-", "\N{MINUS SIGN}")
 
 

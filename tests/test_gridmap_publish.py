@@ -142,7 +142,7 @@ def test_round_steps_by_hand(values, steps):
     np.testing.assert_allclose(style.round_steps(values, 4), steps, rtol=1e-12)  # 10.0 ** -3 is not 0.001 to the bit
 
 
-@pytest.mark.parametrize("classes", [style.diverging([1, -900, 30], "MW"), style.VOLTAGES, style.LOADINGS, publish.SHARES])
+@pytest.mark.parametrize("classes", [style.diverging([1, -900, 30], "MW"), style.short_or_spare([1, -900, 30], "MW"), style.VOLTAGES, style.LOADINGS, publish.SHARES])
 def test_classes_leave_no_gap(classes):
     for one, following in zip(classes, classes[1:]):
         assert one.upper == following.lower
@@ -155,6 +155,12 @@ def test_diverging_classes_mirror():
         assert one.lower == -other.upper
     assert [c.label for c in classes][4].startswith("\N{MINUS SIGN}")
     assert math.isinf(classes[0].lower)
+
+
+def test_any_lack_is_red():
+    classes = style.short_or_spare([-900, -0.01, 0, 0, 5e4], "MW")
+    assert [next(c.colour for c in classes if c.lower <= v < c.upper) for v in (-900, -0.01)] == [style.REDS[3], style.REDS[0]]
+    assert next(c for c in classes if c.lower <= 0 < c.upper).colour == style.MIDDLE
 
 
 def test_every_technology_has_a_fuel_and_every_fuel_a_colour():
