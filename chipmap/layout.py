@@ -66,7 +66,7 @@ def write_geojson(path, polygons, properties, pixel_size_m):
 def write_gds(path, polygons, materials, pixel_size_m, cell="PICTURE"):
     """The polygons as GDSII: a layer a material (`look`), user unit 1 um, y up, origin in the lower left corner.
 
-    materials: K names. The database unit is the length nearest 1 pm that divides the pixel (10 pm, 100 pm ... for
+    materials: K names. The database unit is the length nearest 0.1 pm that divides the pixel (1 pm, 10 pm ... for
     pictures too wide for 32 bits), so that pixel corners are stored exactly. GDSII has no holes: a polygon with holes,
     or with more than 4000 points, is cut along pixel lines into pieces that touch.
     Returns {"database_unit_m": float, "layers": {material: layer number}}.
@@ -88,11 +88,11 @@ def write_gds(path, polygons, materials, pixel_size_m, cell="PICTURE"):
 
 
 def database_unit(pixel_size_m, extent_m):
-    """The GDSII database unit, m: divides the pixel both ways, near 1 pm or the next decade that 32 bits can hold."""
+    """The GDSII database unit, m: divides the pixel both ways, near 0.1 pm or the next decade that 32 bits can hold."""
     dy, dx = (float(size) for size in pixel_size_m)
     ratio = Fraction(dy / dx).limit_denominator(1000)
     common = dx / ratio.denominator     # divides dx exactly, and dy to within the ratio's rounding
-    wish = 1e-12
+    wish = 1e-13    # sloped edges are cut off the grid: a tenth of a picometre keeps their areas to 1e-6
     while extent_m / wish > LARGEST_COORDINATE / 2:
         wish *= 10
     return common / max(1, round(common / wish))

@@ -112,7 +112,7 @@ def test_database_unit_divides_the_pixel_and_fits_the_picture():
         for size in (dy, dx):
             assert size / unit == pytest.approx(round(size / unit), abs=1e-6)
         assert width * dx / unit < 2 ** 31
-    assert layout.database_unit((4e-9, 4e-9), 1e-6) == pytest.approx(1e-12, rel=1e-9)
+    assert layout.database_unit((4e-9, 4e-9), 1e-6) == pytest.approx(1e-13, rel=1e-9)
 
 
 def test_every_material_has_a_layer_and_a_colour_of_its_own():
