@@ -22,7 +22,8 @@ def build(inputs, found):
     inputs: read.Inputs (polygons, lines). found: findings.Findings.
     """
     crs = equal_area(inputs.regions)
-    areas = only_polygons(inputs.regions.geometry.to_crs(crs))
+    # what only just misses itself in degrees may cross itself in metres
+    areas = only_polygons(shapely.make_valid(inputs.regions.geometry.to_crs(crs).to_numpy()))
     ends = shapely.get_coordinates(shapely.point_on_surface(areas))[found.corridors[["tail_row", "head_row"]].to_numpy()]
     in_pocket = found.regions["pocket_id"].to_numpy()
     layers = {

@@ -115,6 +115,8 @@ def _draw_pockets(axes, pockets):
     """Outlines, and on the largest their rank, moved apart where they would lie on each other."""
     from matplotlib.collections import LineCollection
 
+    if len(pockets) == 0:
+        return
     axes.add_collection(LineCollection(_rings(pockets.geometry), colors=style.POCKET, linewidths=1.1, zorder=4))
     named = pockets.nlargest(NAMED_POCKETS, "residual_deficit_mw")
     points = named.geometry.representative_point()

@@ -130,7 +130,7 @@ def test_polygon_that_crosses_itself(grid):
 @pytest.mark.parametrize("hour, why", [("2031-01-01T00:00Z", "choose"), ("2023-07-01T20:30Z", "choose"), ("noon", "write")])
 def test_unknown_hour(grid, hour, why):
     _, toml, out = grid
-    refused(command(toml, out, "--hour", hour), out, "hour", hour, why)
+    refused(command(toml, out, "--hour", hour), out, "hour", hour[:10], why)
 
 
 def test_unknown_basis(grid):

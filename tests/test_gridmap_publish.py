@@ -1,7 +1,9 @@
 """Layers, styles and files, on made-up tables; every file read back by a reader that gridmap does not use."""
 
+import json
 import math
 import sqlite3
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import geopandas
@@ -13,20 +15,21 @@ import pytest
 import shapely
 from small_grid import CORNERS, DEMAND, LIMITS, SUPPLY, UNSERVED, square
 
-from gridmap import geofiles, layers, output, publish, style, tables
+from gridmap import findings, geofiles, layers, output, publish, style, tables
 
 
 @pytest.fixture(scope="module")
-def built():
+def found():
+    """The small system's findings, written down, not computed."""
     names = list(CORNERS)
     supply, demand, unserved = (np.array([t[n] for n in names], float) for t in (SUPPLY, DEMAND, UNSERVED))
-    regions = geopandas.GeoDataFrame({
+    regions = pd.DataFrame({
         "region_id": names, "name": [f"Region {n}" for n in names], "state": "XX", "zone": "", "interconnect": "",
         "supply_mw": supply, "demand_mw": demand, "net_mw": supply - demand, "isolated_deficit_mw": np.maximum(0, demand - supply),
         "residual_deficit_mw": unserved, "residual_share_pct": 100 * unserved / demand, "spare_mw": [80.0, 0, 0, 0, 0],
         "balance_mw": np.array([80.0, 0, 0, 0, 0]) - unserved, "import_limit_mw": [100.0, 150, 30, 0, 40],
-        "pocket_id": [0, 3, 2, 1, 0], "flag": ["", "", "", "no corridor", ""]},
-        geometry=[shapely.Polygon(square(c)) for c in CORNERS.values()], crs=4326)
+        "pocket_id": [0, 3, 2, 1, 0], "flag": ["", "", "", "no corridor", ""],
+        **{f"{technology}_mw": 0.0 for technology in tables.fact("technologies")["technology"]}})
     plants = pd.DataFrame({
         "plant_id": ["1", "2"], "name": ["Alpha", "Beta"], "state": "XX", "region_id": ["A", "C"], "fuel": ["nuclear", "oil"],
         "units": [2, 1], "nameplate_mw": [300.0, 50], "summer_mw": [300.0, 50], "supply_mw": [300.0, 50], "lon": [-99.5, -97.5], "lat": 41.5})
@@ -34,19 +37,27 @@ def built():
     corridors = pd.DataFrame({
         "corridor_id": range(1, 4), "tail": [a for a, *_ in LIMITS], "head": [b for _, b, *_ in LIMITS], "kind": "AC",
         "forward_mw": [120.0, 30, 40], "backward_mw": [60.0, 30, 40], "flow_mw": [120.0, 30, 0], "loading_pct": [100.0, 100, 0],
-        "bottleneck": [1, 1, 0], "pocket_id": [3, 2, 0], "worth_mw": [30.0, 0, 0],
+        "bottleneck": [1, 1, 0], "pocket_id": [3, 2, 0], "worth_mw": [10.0, 0, 0],
         "tail_row": [row[a] for a, *_ in LIMITS], "head_row": [row[b] for _, b, *_ in LIMITS]})
     pockets = pd.DataFrame({
         "pocket_id": [1, 2, 3], "name": ["Region D", "Region C", "Region B"], "regions": 1, "supply_mw": [0.0, 50, 0],
         "demand_mw": [50.0, 100, 100], "import_limit_mw": [0.0, 30, 150], "residual_deficit_mw": [50.0, 20, 10],
         "residual_share_pct": [100.0, 20, 10], "corridors": [0, 1, 2], "flag": ["no corridor", "", ""]})
-    return layers.build(regions, plants, None, corridors, pockets)
+    return findings.Findings(regions, plants, corridors, pockets, pd.Timestamp("2023-07-01 20:00"), "nameplate", "what is on the plates")
+
+
+@pytest.fixture(scope="module")
+def built(found):
+    regions = geopandas.GeoDataFrame({"region_id": list(CORNERS)}, geometry=[shapely.Polygon(square(c)) for c in CORNERS.values()], crs=4326)
+    shapes = [shapely.LineString([(-99.5, 41.5), (-98.5, 41.5)]), shapely.LineString([(0, 50), (1, 50)])]  # the second is far away
+    lines = geopandas.GeoDataFrame({"voltage_kv": [345.0, 500.0], "kind": "AC", "status": "", "owner": ""}, geometry=shapes, crs=4326)
+    return layers.build(SimpleNamespace(regions=regions, lines=lines), found)
 
 
 @pytest.fixture(scope="module")
 def package(built, tmp_path_factory):
     path = tmp_path_factory.mktemp("publish") / "gridmap.gpkg"
-    geofiles.write_geopackage(path, built, layers.styles(built), layers.titles())
+    geofiles.write_geopackage(path, built)
     return path
 
 
@@ -116,6 +127,10 @@ def test_squares_keep_their_area(built):
     assert built["regions"].geometry.iloc[0].area == pytest.approx(area, rel=1e-3)
 
 
+def test_lines_far_from_every_region_are_left_out(built):
+    assert built["lines"]["voltage_kv"].tolist() == [345.0]
+
+
 def test_mended_polygons_stay_polygons():
     bow_tie = shapely.make_valid(shapely.Polygon([(0, 0), (2, 2), (2, 0), (0, 2), (0, 0)]))
     mixed = shapely.GeometryCollection([bow_tie, shapely.LineString([(0, 0), (9, 9)]), shapely.Point(3, 3)])
@@ -177,10 +192,10 @@ def test_ranks_on_the_map_do_not_cover_each_other():
     assert gaps[~np.eye(len(points), dtype=bool)].min() > 1.9  # 200 rounds end close to the distance, not at it
 
 
-def test_map_is_a_picture(built, tmp_path):
+def test_map_is_a_picture(built, found, tmp_path):
     from PIL import Image
 
-    publish.draw_map(tmp_path / "map.png", built, "title", "subtitle", "note")
+    publish.draw_map(tmp_path / "map.png", built, output.write_results(tmp_path / "results.json", built, found))
     picture = np.asarray(Image.open(tmp_path / "map.png").convert("RGB"))
     assert picture.shape[1] >= 2000
     colours = {tuple(c) for c in picture.reshape(-1, 3)[::7]}
@@ -189,8 +204,9 @@ def test_map_is_a_picture(built, tmp_path):
         assert tuple(int(wanted[i:i + 2], 16) for i in (1, 3, 5)) in colours
 
 
-def test_results_agree_with_the_layers(built, tmp_path):
-    got = output.write_results(tmp_path / "results.json", built, [], "2023-07-01T20:00Z", "nameplate")
+def test_results_agree_with_the_layers(built, found, tmp_path):
+    got = output.write_results(tmp_path / "results.json", built, found)
+    assert got == json.loads((tmp_path / "results.json").read_text())
     assert got["residual_deficit_mw"]["value"] == 80 and got["isolated_deficit_mw"]["value"] == 200
     assert got["flagged_deficit_mw"]["value"] == 50
     for name in ("supply_mw", "demand_mw", "isolated_deficit_mw", "residual_deficit_mw", "pockets"):
