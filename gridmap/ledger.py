@@ -50,12 +50,12 @@ def account(plants, reasons):
     none ("" elsewhere). Returns DataFrame[file, where, units, nameplate_mw, summer_mw, winter_mw]: for each file the
     line "in a region", one line a reason, and "whole file", which is the sum of the others.
     """
-    where = reasons.where(plants["region"] < 0, "in a region")
+    placed = plants["region"] >= 0
     lines = []
     for file, rows in plants.groupby("file", sort=False):
-        split = rows.groupby(where[rows.index], sort=True)
-        for name, part in [*split, ("whole file", rows)]:
-            lines.append([file, name, len(part), *(math.fsum(part[c]) for c in CAPACITIES)])
+        out = rows[~placed[rows.index]]
+        parts = [("in a region", rows[placed[rows.index]]), *out.groupby(reasons[out.index]), ("whole file", rows)]
+        lines += [[file, name, len(part), *(math.fsum(part[c]) for c in CAPACITIES)] for name, part in parts]
     return pd.DataFrame(lines, columns=["file", "where", "units", *CAPACITIES])
 
 

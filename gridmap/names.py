@@ -35,6 +35,11 @@ def county_rows(regions, county, state):
     return pd.array(found, dtype="int64").to_numpy()
 
 
+def are_counties(regions):
+    """Whether any region is a county of the 48 states by its code."""
+    return bool(_by_name(regions))
+
+
 def _by_name(regions):
     """{(plain name, state): row}. Where a city and a county share a name, the bare name is the county's."""
     row = {region: i for i, region in enumerate(regions["region_id"])}

@@ -8,7 +8,7 @@ import shapely
 
 from gridmap import InputError, ledger, tables
 from gridmap.capacity import IN_SERVICE
-from gridmap.names import county_rows
+from gridmap.names import are_counties, county_rows
 
 SNAP_KM = 5.0                   # a point outside every region goes to the nearest one within this distance
 ADDRESS_KM = 80.0               # ... or to the county it names, which may be far for wind farms at sea
@@ -125,7 +125,7 @@ def place(plants, regions, book, snap_km, address_km, border_km):
     blind = ~has_point & (named >= 0)
     moves.move(blind, named, "no coordinates: to the county it names", np.full(len(plants), np.nan))
     odd = plants["county"].ne("").to_numpy() & (named < 0) & ~foreign & plants["state"].ne("").to_numpy()
-    if (named >= 0).any():
+    if are_counties(regions):
         _note(book, plants[odd], "county name matches no region: coordinates decide", "kept", before=plants["county"][odd])
     reasons = np.where(region >= 0, "", np.where(foreign, "in a state outside the region set",
                        np.where(has_point, f"over {snap_km:g} km from every region", "without coordinates or a known county")))
