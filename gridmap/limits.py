@@ -13,7 +13,7 @@ def build(paths, regions, ledger, columns=None):
 
     tail, head: rows of `regions`. forward_mw: tail to head; backward_mw: head to tail. kind: AC or DC. source: file name.
     A pair is one row a kind, tail < head; repeated pairs are added (they are parallel ties).
-    Left out and reported: ends in no region, both ends in one region. N-1 columns are never used as limits here.
+    Left out and reported: ends in no region, both ends in one region, AC between two interconnects. N-1 columns are never used as limits here.
     Raises InputError for a limit that is missing, negative or infinite.
     """
     parts = [_read(path, regions, ledger, columns) for path in paths]
@@ -53,9 +53,28 @@ def _read(path, regions, ledger, columns):
     ledger.add(path.name, "corridor inside one region", "left out", row=frame.loc[inside, "source_row"], plant=what[inside], mw=most[inside])
     zero = ~lost & ~inside & most.eq(0)
     ledger.add(path.name, "corridor with a limit of 0 both ways", "kept", row=frame.loc[zero, "source_row"], plant=what[zero], mw=most[zero])
+    frame["back_to_back"] = frame["kind"].str.upper().isin(["B2B"]) if "kind" in frame else False
     frame["kind"] = np.where(frame["kind"].str.upper().isin(["AC", ""]), "AC", "DC") if "kind" in frame else "AC"
     frame["name"] = frame["name"] if "name" in frame else ""
-    return frame[~lost & ~inside].assign(source=path.name)[COLUMNS]
+    apart = _report_interconnects(path, frame[~lost & ~inside], what, most, regions, ledger)
+    return frame[~lost & ~inside & ~apart.reindex(frame.index, fill_value=False)].assign(source=path.name)[COLUMNS]
+
+
+def _report_interconnects(path, frame, what, most, regions, ledger):
+    """(N,) bool: alternating-current corridors between two interconnects, which can't be and are left out. A tie of
+    converters that stays inside one interconnect is kept; its ends are probably named wrongly."""
+    if "interconnect" not in regions:
+        return pd.Series(False, frame.index)
+    side = regions["interconnect"].to_numpy(object)
+    a, b = side[frame["tail"]], side[frame["head"]]
+    across = (a != "") & (b != "") & (a != b)
+    apart = frame["kind"].eq("AC") & across
+    ledger.add(path.name, "AC corridor between two interconnects, which do not run in step", "left out",
+               row=frame.loc[apart, "source_row"], plant=what[apart.index[apart]], mw=most[apart.index[apart]])
+    odd = frame["kind"].eq("DC") & frame["back_to_back"] & (a != "") & ~across
+    ledger.add(path.name, "back-to-back tie whose ends lie in one interconnect", "kept", row=frame.loc[odd, "source_row"],
+               plant=what[odd.index[odd]], after=frame.loc[odd, "name"], mw=most[odd.index[odd]])
+    return apart
 
 
 def _region_rows(names, regions):

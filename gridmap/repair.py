@@ -223,6 +223,6 @@ def _point(rows):
 def _note(book, rows, rule, action, before="", after=""):
     for file, part in rows.groupby("file", sort=False):
         inside = rows["file"].eq(file).to_numpy()
-        pick = lambda column: column[inside] if isinstance(column, pd.Series) else column  # noqa: E731
+        texts = [column[inside] if isinstance(column, pd.Series) else column for column in (before, after)]
         book.add(file, rule, action, row=part["source_row"], plant=part["plant_id"] + " " + part["plant_name"],
-                 before=pick(before), after=pick(after), mw=part["nameplate_mw"])
+                 before=texts[0], after=texts[1], mw=part["nameplate_mw"])
