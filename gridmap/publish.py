@@ -59,18 +59,19 @@ def draw_map(path, shown, results):
 
 def _words(results):
     when = datetime.datetime.strptime(results["hour"], "%Y-%m-%dT%H:%MZ")
-    supply, demand, alone, left = (_power(results[n]["value"]) for n in ("supply_mw", "demand_mw", "isolated_deficit_mw", "residual_deficit_mw"))
+    supply, demand, alone, left = _powers([results[n]["value"] for n in ("supply_mw", "demand_mw", "isolated_deficit_mw", "residual_deficit_mw")])
     return (
         f"Where power runs short: {when.day} {when:%B %Y, %H:%M} UTC",
         f"Demand {demand}, {results['basis'].replace('_', ' ')} supply {supply}. "
         f"If every region stood alone, {alone} would be missing; after what the lines can carry, {left} in {results['pockets']['value']:.0f} pockets.",
-        "\n".join(textwrap.wrap(f"{results['basis'].replace('_', ' ').capitalize()} capacity: {results['basis_counts']}.", 110)
+        "\n".join(textwrap.wrap(f"{results['basis'].replace('_', ' ').capitalize()} capacity: {results['basis_counts']}.", 122)
                   + ["Total unserved demand is the least that the corridor limits allow; its split is the one as even as they allow."]),
     )
 
 
-def _power(mw):
-    return f"{mw / 1e3:,.1f} GW" if mw >= 1e4 else f"{mw:,.0f} MW"
+def _powers(mw):
+    """Amounts of MW as texts in one unit."""
+    return [f"{m / 1e3:,.1f} GW" if max(mw) >= 1e4 else f"{m:,.0f} MW" for m in mw]
 
 
 def _path(geometry):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import scipy.sparse
 
 from gridmap import InputError, tables
 from gridmap.capacity import BASES, IN_SERVICE, SUMMER_MONTHS, Capacity
@@ -76,15 +77,46 @@ def balance(inputs, hour, basis="effective"):
 
 def unit_supply(inputs, hour, basis="effective"):
     """Capacity (N,): what each row of inputs.plants can give in the hour."""
-    rated = rated_mw(inputs.plants, hour, basis)
+    available = available_mw(inputs, hour, basis)
+    if not BASES[basis].hourly:
+        return available
+    return available * energy_share(inputs, hour, rated_mw(inputs.plants, hour, basis).mw)
+
+
+def hourly_supply(inputs, hours, basis="effective"):
+    """(T, R) float64, MW: what the plants of each region can give in each of the hours; `balance` for many hours at once."""
+    hours = pd.DatetimeIndex(hours)
+    mw = np.empty((len(hours), len(inputs.regions)))
+    for month in hours.month.unique():
+        rows = np.flatnonzero(hours.month == month)
+        mw[rows] = _month_supply(inputs, hours[rows], basis)
+    return mw
+
+
+def _month_supply(inputs, hours, basis):
+    """(T, R) MW of hours of one month: within it only wind and sun change."""
+    region, count = inputs.plants["region"].to_numpy(), len(inputs.regions)
+    kind = inputs.plants["technology"].map(_facts()["kind"]).to_numpy()
+    moving = np.isin(kind, WEATHER) if BASES[_known(basis)].hourly else np.zeros(len(kind), bool)
+    mw = np.tile((unit_supply(inputs, hours[0], basis) * ~moving).by_region(region, count).mw, (len(hours), 1))
+    available = available_mw(inputs, hours[0], basis).mw
+    for source in WEATHER if moving.any() else ():
+        units = moving & (kind == source) & (region >= 0)
+        states, column = np.unique(inputs.plants["state"].to_numpy(str)[units], return_inverse=True)
+        fleet = scipy.sparse.csr_array((available[units], (column, region[units])), shape=(len(states), count))
+        mw += _by_state(inputs.weather, source, hours, states) @ fleet
+    return mw
+
+
+def available_mw(inputs, hour, basis):
+    """Capacity (N,): the rating less the outages that the basis counts, before wind, sun, river or stored energy."""
     kind = BASES[_known(basis)]
     share = np.ones(len(inputs.plants))
     if kind.forced:
         share *= 1 - _forced(inputs)
     if kind.hourly:
         share *= 1 - _scheduled(inputs, parse_hour(hour).month)
-        share *= energy_share(inputs, hour, rated.mw)
-    return rated * share
+    return rated_mw(inputs.plants, hour, basis) * share
 
 
 def rated_mw(plants, hour, basis):
