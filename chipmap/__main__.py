@@ -1,0 +1,56 @@
+"""The command line: `chipmap run IMAGE -o OUT`. Heavy libraries load when a run starts, not for --help."""
+
+import contextlib
+
+import click
+
+from chipmap import InputError, __version__
+
+
+class Refusal(click.ClickException):
+    """One sentence on stderr, exit code 2."""
+
+    exit_code = 2
+
+
+@contextlib.contextmanager
+def refusing():
+    """What the user can mend ends in a sentence, not in a traceback."""
+    from cukernels.backend import DeviceError
+
+    try:
+        yield
+    except (InputError, DeviceError, FileExistsError) as error:
+        raise Refusal(" ".join(str(error).split())) from None
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main():
+    """From a microscope picture of a chip to named materials, objects, layout and finite elements."""
+
+
+@main.command()
+@click.argument("image", type=click.Path())
+@click.option("-o", "--out", required=True, type=click.Path(), help="Folder for the results; made whole or not at all.")
+@click.option("--pixel-size", metavar="LENGTH", help="Size of a pixel, as 1.65nm or 2.2x2.4nm (height x width); default: the microscope's tags.")
+@click.option("--phases", type=click.IntRange(1, 8), help="How many phases the picture has; default: the evidence decides.")
+@click.option("--materials", metavar="NAMES", help="Materials from dark to bright, as SiO2,Cu.")
+@click.option("--legend", metavar="PAIRS", help="Which grey is which, as 'bright=Cu dark=SiO2'.")
+@click.option("--process", metavar="NAME", help="Process table (a name of chipmap/processes or a TOML file): what the chip can hold.")
+@click.option("--crop", metavar="BOX", help="Rows and columns to keep, as 0:700,0:1024.")
+@click.option("--simplify", "simplify_px", type=click.FloatRange(0, 100), default=0, show_default=True,
+              help="Simplify the polygons' shared borders by about so many pixels; 0 keeps every pixel corner.")
+@click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"]))
+@click.option("--quiet", is_flag=True, help="Say nothing unless something is wrong.")
+def run(image, out, device, quiet, **options):
+    """Name the materials of a picture (PNG, TIFF, JPEG), measure its objects, and let heat and current flow through it."""
+    say = (lambda line: None) if quiet else click.echo
+    with refusing():
+        from chipmap import pipeline
+
+        pipeline.run(image, out, device=device, say=say, **options)
+
+
+if __name__ == "__main__":
+    main()

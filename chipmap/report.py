@@ -1,0 +1,169 @@
+"""The pictures: overlay with legend, confidence, temperature and current density."""
+
+import numpy as np
+
+from chipmap.layout import look
+
+LONGEST = 1600      # pixels of a drawn picture; larger ones are averaged down in whole blocks
+TINT = 0.62         # share of the material's colour in the overlay; the rest is the picture
+UNSURE = 0.8        # confidence below which a pixel is hatched
+INK = "#222222"
+
+
+def draw_overlay(path, image, phases, names, fractions, confidence, pixel_size_m, title):
+    """The picture with every pixel in its material's colour, hatched where it is mostly below 0.8 sure, with a legend.
+
+    image: (H, W) grey values. phases: (H, W) int, 0..M-1. names: M shown names. fractions: M texts for the legend.
+    confidence: (H, W), 0..1. pixel_size_m: (dy, dx). title: one line.
+    """
+    colours = np.array([_rgb(look(name)["colour"]) for name in names])
+    rgb = _tinted(image, phases, colours)
+    step = _block(image.shape)
+    unsure = np.asarray(confidence) < UNSURE
+    rgb = _hatched(_shrunk(rgb, step), _shrunk(_patches(unsure), step))
+    shares = np.bincount(phases.ravel(), minlength=len(names)) / phases.size
+    figure, axes = _figure(rgb.shape, legend=True)
+    axes.imshow(rgb, extent=_extent(image.shape, pixel_size_m), interpolation="antialiased")
+    _scale_bar(axes, image.shape, pixel_size_m)
+    _legend(figure, axes, names, colours, shares, fractions, unsure.mean())
+    axes.set_title(title, fontsize=10, loc="left", color=INK, pad=4)
+    _save(figure, path)
+
+
+def draw_confidence(path, confidence, pixel_size_m):
+    """Confidence of every pixel, 0.5 (dark) to 1 (light)."""
+    figure, axes = _figure(confidence.shape, legend=False)
+    shown = axes.imshow(_shrunk(np.asarray(confidence), _block(confidence.shape)), cmap="cividis", vmin=0.5, vmax=1,
+                        extent=_extent(confidence.shape, pixel_size_m), interpolation="antialiased")
+    _scale_bar(axes, confidence.shape, pixel_size_m)
+    _colour_bar(figure, axes, shown, "confidence that the pixel's phase is right (1)", extend="min")
+    _save(figure, path)
+
+
+def draw_field(path, field, phases, pixel_size_m, label, title, colours="inferno", clip=1.0):
+    """A scalar field (H, W) with a colour bar labelled `label` (quantity and unit) and the borders of the phases.
+
+    clip: quantile at which the colour scale ends (a point of infinite density would take the whole scale); the bar's
+    pointed end says so.
+    """
+    step = _block(field.shape)
+    shrunk = _shrunk(np.asarray(field, float), step)
+    low, high = float(shrunk.min()), float(np.quantile(shrunk, clip))
+    if high <= low:
+        low, high = low - 0.5, low + 0.5
+    figure, axes = _figure(field.shape, legend=False)
+    shown = axes.imshow(shrunk, cmap=colours, vmin=low, vmax=high, extent=_extent(field.shape, pixel_size_m), interpolation="antialiased")
+    borders = np.zeros((*shrunk.shape, 4))
+    borders[..., :3] = 1
+    borders[..., 3] = 0.45 * (_shrunk(_borders(phases).astype(np.float32), step) > 0.3)
+    axes.imshow(borders, extent=_extent(field.shape, pixel_size_m), interpolation="antialiased")
+    _scale_bar(axes, field.shape, pixel_size_m)
+    _colour_bar(figure, axes, shown, label, extend="max" if clip < 1 else "neither")
+    axes.set_title(title, fontsize=10, loc="left", color=INK, pad=4)
+    _save(figure, path)
+
+
+def _tinted(image, phases, colours):
+    """(H, W, 3) 0..1: each pixel its material's colour, lightened and darkened by the picture."""
+    image = np.asarray(image, np.float32)
+    low, high = np.percentile(image[::4, ::4], (0.5, 99.5))
+    grey = np.clip((image - low) / max(high - low, 1e-12), 0, 1)[..., None]
+    tint = colours.astype(np.float32)[phases]
+    return (1 - TINT) * grey + TINT * tint * (0.55 + 0.45 * grey)
+
+
+def _patches(unsure):
+    """Share of unsure pixels around each pixel: a single one is noise, a patch is worth a hatch."""
+    from scipy.ndimage import uniform_filter
+    return uniform_filter(unsure.astype(np.float32), 5, mode="nearest")
+
+
+def _hatched(rgb, doubt):
+    """Diagonal dark lines, three pixels of every nine, where most of the surroundings are in doubt."""
+    rows, columns = np.indices(doubt.shape)
+    line = ((rows + columns) % 9 < 3) & (doubt > 0.5)
+    return np.where(line[..., None], rgb * 0.35, rgb)
+
+
+def _block(shape):
+    return max(1, -(-max(shape[:2]) // LONGEST))
+
+
+def _shrunk(array, step):
+    """Mean over blocks of step x step pixels (the ragged rest at the far sides is left out)."""
+    if step == 1:
+        return array
+    height, width = (n // step * step for n in array.shape[:2])
+    blocks = array[:height, :width].reshape(height // step, step, width // step, step, *array.shape[2:])
+    return blocks.mean(axis=(1, 3))
+
+
+def _borders(phases):
+    border = np.zeros(phases.shape, bool)
+    border[:, :-1] |= phases[:, :-1] != phases[:, 1:]
+    border[:-1] |= phases[:-1] != phases[1:]
+    return border
+
+
+def _extent(shape, pixel_size_m):
+    return 0, shape[1] * pixel_size_m[1], shape[0] * pixel_size_m[0], 0
+
+
+def _figure(shape, legend):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    height, width = shape[:2]
+    side = 2.6 if legend else 1.1      # inches beside the picture
+    scale = 7.5 / max(height, width)
+    across, down = max(width * scale, 2.0), max(height * scale, 2.0)
+    figure = Figure(figsize=(across + side, down + 0.45), dpi=150, facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes((0.1 / (across + side), 0.1 / (down + 0.45), across / (across + side), down / (down + 0.45)))
+    axes.set_axis_off()
+    return figure, axes
+
+
+def _scale_bar(axes, shape, pixel_size_m):
+    """A bar of 1, 2 or 5 times a power of ten metres, about a fifth of the picture's width."""
+    from matplotlib.patches import Rectangle
+    height, width = shape[0] * pixel_size_m[0], shape[1] * pixel_size_m[1]
+    length = scale_length(width / 4)
+    left, thick = 0.03 * width, 0.012 * max(height, width)
+    bottom = height - 0.035 * max(height, width)
+    text = f"{length * 1e9:g} nm" if length < 1e-6 else f"{length * 1e6:g} µm"
+    axes.add_patch(Rectangle((left - thick, bottom - 5.2 * thick), length + 2 * thick, 6.6 * thick, color="black", alpha=0.55, lw=0))
+    axes.add_patch(Rectangle((left, bottom - thick), length, thick, color="white", lw=0))
+    axes.text(left + length / 2, bottom - 1.6 * thick, text, color="white", ha="center", va="bottom", fontsize=9)
+
+
+def scale_length(most):
+    """The largest 1, 2 or 5 times a power of ten that is not above `most`."""
+    decade = 10.0 ** np.floor(np.log10(most))
+    return max(float(step * decade) for step in (1, 2, 5) if step * decade <= most * (1 + 1e-9))
+
+
+def _legend(figure, axes, names, colours, shares, fractions, unsure):
+    from matplotlib.patches import Patch
+    order = [m for m in np.argsort(-shares) if shares[m] > 0]
+    swatches = [Patch(facecolor=colours[m], edgecolor=INK, lw=0.5, label=f"{names[m]}\n{fractions[m]}") for m in order]
+    swatches.append(Patch(facecolor="#dddddd", edgecolor=INK, hatch="////", lw=0.5, label=f"confidence < {UNSURE:g}\n{unsure:.1%} of the area"))
+    box = axes.get_position()
+    figure.legend(handles=swatches, loc="upper left", bbox_to_anchor=(box.x1 + 0.01, box.y1), frameon=False, fontsize=9,
+                  labelspacing=1.0, handlelength=1.6, handleheight=1.6, labelcolor=INK)
+
+
+def _colour_bar(figure, axes, shown, label, extend):
+    box = axes.get_position()
+    place = figure.add_axes((box.x1 + 0.015, box.y0 + 0.08 * box.height, 0.022, 0.84 * box.height))
+    bar = figure.colorbar(shown, cax=place, extend=extend)
+    bar.set_label(label, fontsize=9, color=INK)
+    bar.ax.tick_params(labelsize=8)
+
+
+def _save(figure, path):
+    # Matplotlib's own version in the file would make equal pictures differ
+    figure.savefig(path, metadata={"Software": None})
+
+
+def _rgb(colour):
+    return [int(colour[i:i + 2], 16) / 255 for i in (1, 3, 5)]
