@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from cukernels.backend import array_module, to_host
+from cukernels.filters import gaussian, noise_of
 from cukernels.potts import label_posterior, relax_labels
 
 from chipmap import InputError
@@ -11,7 +12,7 @@ from chipmap.mixture import field_basis, fit_mixtures, sharpen
 
 MAX_PHASES = 8
 SAMPLE = 40_000  # flat pixels that the mixture is fitted to
-SCALES = (0.7, 1.0, 1.5, 2.2, 3.2)  # of the smoothing, pixels
+SCALES = (1.3, 1.8, 2.5, 3.5)  # of the smoothing, pixels
 CLEAR = 6.0  # levels stand clear of the noise when they are so many standard deviations apart
 
 
@@ -63,7 +64,7 @@ def segment(image, phases=None, noise_sigma=None, strength=1.0):
     """
     xp = array_module(image)
     grey = _checked(xp, image, phases)
-    noise = noise_of(grey) if noise_sigma is None else float(noise_sigma)
+    noise = _noise(grey) if noise_sigma is None else float(noise_sigma)
     scale, smooth, mixture, evidence = _levels(xp, grey, noise, phases)
     drift = _drift(xp, mixture.field, grey.shape)
     smooth -= drift
@@ -74,19 +75,6 @@ def segment(image, phases=None, noise_sigma=None, strength=1.0):
     labels, _ = relax_labels(unary, smooth, strength, contrast)
     posterior = label_posterior(unary, labels, smooth, strength, contrast)
     return _merged(xp, labels, posterior, mixture, evidence, phases, drift, _notes(mixture, noise, scale))
-
-
-def noise_of(image):
-    """Standard deviation of a picture's white noise, in grey values.
-
-    From the median of |a - b - c + d| / 2 over 2 x 2 blocks, which hardly sees edges; at least the rounding error of
-    the stored values. image: (H, W) real, NumPy or CuPy.
-    """
-    xp = array_module(image)
-    height, width = (n // 2 * 2 for n in image.shape)
-    block = image[:height, :width].astype(np.float32)
-    twist = (block[::2, ::2] - block[1::2, ::2] - block[::2, 1::2] + block[1::2, 1::2]) / 2
-    return max(float(xp.median(xp.abs(twist))) / 0.6745, 1e-3 * float(block.max() - block.min()))
 
 
 def _checked(xp, image, phases):
@@ -102,10 +90,15 @@ def _checked(xp, image, phases):
     return grey
 
 
+def _noise(grey):
+    """Standard deviation of the noise, at least a thousandth of the range: stored values are rounded, and may be smooth."""
+    return max(float(noise_of(grey)), 1e-3 * float(grey.max() - grey.min()))
+
+
 def _levels(xp, grey, noise, phases):
     """Smoothing scale, smoothed picture, mixture, evidence; the scale grows until the levels stand clear of the noise."""
     for scale in SCALES:
-        smooth = _gaussian(grey, scale)
+        smooth = gaussian(grey, scale)
         mixture, evidence = _fit(xp, smooth, noise / _reduction(scale), scale, phases)
         gap = np.diff(mixture.mean).min() if len(mixture.mean) > 1 else np.inf
         if gap > CLEAR * noise / _reduction(scale):
@@ -116,11 +109,6 @@ def _levels(xp, grey, noise, phases):
 def _reduction(scale):
     """By how much a Gaussian lowers white noise."""
     return max(2 * scale * np.sqrt(np.pi), 1.0)
-
-
-def _gaussian(grey, scale):
-    from scipy import ndimage
-    return ndimage.gaussian_filter(grey, scale, mode="nearest", truncate=3.0)
 
 
 def _fit(xp, smooth, noise, scale, phases):
