@@ -5,7 +5,7 @@ import pytest
 import shapely
 from cukernels.backend import to_host
 from cukernels.polygon import polygon_of
-from cukernels.polyline import join_parts, part_ends, plane_length, split_polylines
+from cukernels.polyline import piece_lengths, segment_lengths, split_polylines
 from test_polygon import index_of, lattice_tiles
 
 
@@ -15,9 +15,8 @@ def pieces(xp, polygons, lines, cells=None):
     xy = np.concatenate([np.asarray(line, float) for line in lines])
     start = np.concatenate([[0], np.cumsum([len(line) for line in lines])])
     x, y, start = xp.asarray(xy[:, 0].copy()), xp.asarray(xy[:, 1].copy()), xp.asarray(start)
-    parts = split_polylines(index, x, y, start)
-    found = join_parts(parts, start, plane_length(parts, x, y))
-    line, polygon, length = (to_host(a) for a in (found.line, found.polygon, found.length))
+    found = split_polylines(index, x, y, start)
+    line, polygon, length = (to_host(a) for a in (found.line, found.polygon, piece_lengths(found, segment_lengths(x, y))))
     return [list(zip(polygon[line == k].tolist(), length[line == k].tolist())) for k in range(len(lines))]
 
 
@@ -117,20 +116,31 @@ def test_lines_that_follow_borders(xp):
         np.testing.assert_allclose([l for _, l in found], [l for _, l in expected], rtol=1e-14)
 
 
-def test_parts_agree_with_points(xp):
+def test_pieces_agree_with_points_and_join(xp):
     tiles = lattice_tiles(5, 0.2, 1)
     index = index_of(xp, tiles)
-    xy = np.concatenate(random_walks(np.random.default_rng(1), 10, -1, 5))
-    x, y, start = (xp.asarray(a) for a in (xy[:, 0].copy(), xy[:, 1].copy(), np.array([0, len(xy)])))
-    parts = split_polylines(index, x, y, start)
-    x0, y0, x1, y1 = part_ends(parts, x, y)
-    inside = to_host(polygon_of(index, 0.7 * x0 + 0.3 * x1, 0.7 * y0 + 0.3 * y1))
-    np.testing.assert_array_equal(inside, to_host(parts.polygon))
-    begin, end, segment = (to_host(a) for a in (parts.begin, parts.end, parts.segment))
-    same = segment[1:] == segment[:-1]
-    np.testing.assert_array_equal(end[:-1][same], begin[1:][same])
-    assert (begin[np.r_[True, ~same]] == 0).all() and (end[np.r_[~same, True]] == 1).all()
-    np.testing.assert_array_equal(np.unique(segment), np.arange(len(xy) - 1))
+    walks = random_walks(np.random.default_rng(1), 10, -1, 5)
+    xy, start = np.concatenate(walks), np.concatenate([[0], np.cumsum([len(w) for w in walks])])
+    x, y = (xp.asarray(c.copy()) for c in xy.T)
+    found = split_polylines(index, x, y, xp.asarray(start))
+    line, polygon, first, begin, last, end = (to_host(getattr(found, name)) for name in ("line", "polygon", "first", "begin", "last", "end"))
+    for t, s in ((0.7 * begin + 0.3 * np.where(first == last, end, 1), first), (0.3 * np.where(first == last, begin, 0) + 0.7 * end, last)):
+        x_at, y_at = xy[s].T + (xy[s + 1] - xy[s]).T * t
+        np.testing.assert_array_equal(to_host(polygon_of(index, xp.asarray(x_at), xp.asarray(y_at))), polygon)
+    same = line[1:] == line[:-1]
+    np.testing.assert_array_equal((last + end)[:-1][same], (first + begin)[1:][same])
+    assert (polygon[1:] != polygon[:-1])[same].all()
+    np.testing.assert_array_equal((first + begin)[np.r_[True, ~same]], start[:-1])
+    np.testing.assert_array_equal((last + end)[np.r_[~same, True]], start[1:] - 1)
+
+
+def test_same_pieces_on_every_side(xp):
+    tiles = lattice_tiles(5, 0.4, 1)
+    walks = random_walks(np.random.default_rng(3), 40, -2, 6)
+    arrays = np.concatenate(walks)[:, 0].copy(), np.concatenate(walks)[:, 1].copy(), np.concatenate([[0], np.cumsum([len(w) for w in walks])])
+    there, here = split_polylines(index_of(xp, tiles), *(xp.asarray(a) for a in arrays)), split_polylines(index_of(np, tiles), *arrays)
+    for name in ("line", "polygon", "first", "begin", "last", "end"):
+        np.testing.assert_array_equal(to_host(getattr(there, name)), getattr(here, name))
 
 
 def test_bad_arguments(xp):

@@ -216,10 +216,9 @@ def row_range(ay, by, y0, per_y, rows):
 
 
 @njit(cache=True, nogil=True)
-def column_range(ax, ay, bx, by, row, frame, columns):
+def column_range(ax, ay, bx, by, row, x0, y0, per_x, per_y, columns):
     """First and last column that the stretch a -> b comes near within a row."""
-    ua, ub = (ax - frame[0]) * frame[2], (bx - frame[0]) * frame[2]
-    va, vb = (ay - frame[1]) * frame[3], (by - frame[1]) * frame[3]
+    ua, ub, va, vb = (ax - x0) * per_x, (bx - x0) * per_x, (ay - y0) * per_y, (by - y0) * per_y
     if va > vb:
         ua, ub, va, vb = ub, ua, vb, va
     low, high = min(ua, ub), max(ua, ub)
@@ -233,11 +232,12 @@ def column_range(ax, ay, bx, by, row, frame, columns):
 
 @njit(cache=True, nogil=True)
 def _count_edges(edge, rows, columns, frame, count):
+    x0, y0, per_x, per_y = frame[0], frame[1], frame[2], frame[3]
     for e in range(len(edge)):
-        ax, ay, bx, by = edge[e]
-        first, last = row_range(ay, by, frame[1], frame[3], rows)
+        ax, ay, bx, by = edge[e, 0], edge[e, 1], edge[e, 2], edge[e, 3]
+        first, last = row_range(ay, by, y0, per_y, rows)
         for row in range(first, last + 1):
-            left, right = column_range(ax, ay, bx, by, row, frame, columns)
+            left, right = column_range(ax, ay, bx, by, row, x0, y0, per_x, per_y, columns)
             for column in range(left, right + 1):
                 count[row * columns + column] += 1
 
@@ -261,11 +261,12 @@ def _number_cells(count):
 
 @njit(cache=True, nogil=True)
 def _file_edges(edge, rows, columns, frame, cell, cursor, entry):
+    x0, y0, per_x, per_y = frame[0], frame[1], frame[2], frame[3]
     for e in range(len(edge)):
-        ax, ay, bx, by = edge[e]
-        first, last = row_range(ay, by, frame[1], frame[3], rows)
+        ax, ay, bx, by = edge[e, 0], edge[e, 1], edge[e, 2], edge[e, 3]
+        first, last = row_range(ay, by, y0, per_y, rows)
         for row in range(first, last + 1):
-            left, right = column_range(ax, ay, bx, by, row, frame, columns)
+            left, right = column_range(ax, ay, bx, by, row, x0, y0, per_x, per_y, columns)
             for column in range(left, right + 1):
                 b = -2 - cell[row * columns + column]
                 entry[cursor[b]] = e << 2

@@ -4,7 +4,7 @@
 
 #define SLACK 1e-6
 #define NO_POLYGON 2147483647
-#define FOR_SEGMENTS for (long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; i < n; i += (long long)gridDim.x * blockDim.x)
+#define FOR_ALL for (long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; i < n; i += (long long)gridDim.x * blockDim.x)
 
 struct Segment { double px, py, qx, qy; };
 struct Range { int low, high; };
@@ -83,7 +83,7 @@ template <class F> __device__ void meet_edges(const Index& g, const Segment& s, 
 extern "C" __global__ void polyline_count(INDEX_PARAMETERS, const double* x, const double* y, const long long* segment,
                                           long long n, long long* meetings) {
     Index g = INDEX;
-    FOR_SEGMENTS {
+    FOR_ALL {
         long long count = 0;
         meet_edges(g, segment_at(x, y, segment[i]), [&](double, double, int) { ++count; });
         meetings[i] = count;
@@ -93,7 +93,7 @@ extern "C" __global__ void polyline_count(INDEX_PARAMETERS, const double* x, con
 extern "C" __global__ void polyline_meet(INDEX_PARAMETERS, const double* x, const double* y, const long long* segment,
                                          long long n, const long long* first, double* cut, double* cut_end, int* cut_polygon) {
     Index g = INDEX;
-    FOR_SEGMENTS {
+    FOR_ALL {
         long long k = first[i];
         meet_edges(g, segment_at(x, y, segment[i]), [&](double t, double u, int polygon) {
             cut[k] = t; cut_end[k] = u; cut_polygon[k] = polygon;
@@ -106,7 +106,7 @@ extern "C" __global__ void polyline_cut(INDEX_PARAMETERS, const double* x, const
                                         const long long* first, const double* cut, const double* cut_end, const int* cut_polygon,
                                         long long* owner, double* begin, double* end, int* polygon) {
     Index g = INDEX;
-    FOR_SEGMENTS {
+    FOR_ALL {
         Segment s = segment_at(x, y, segment[i]);
         double largest = fmax(fmax(fabs(s.px), fabs(s.qx)), fmax(fabs(s.py), fabs(s.qy)));
         double tolerance = 1e-12 + 8.0 / 9007199254740992.0 * largest / fmax(fabs(s.qx - s.px), fabs(s.qy - s.py));
@@ -129,11 +129,15 @@ extern "C" __global__ void polyline_cut(INDEX_PARAMETERS, const double* x, const
     }
 }
 
-// sums of length[first[r]] .. length[first[r + 1] - 1], from left to right
-extern "C" __global__ void polyline_add_runs(const long long* first, const double* length, double* total, long long n, long long m) {
-    FOR_SEGMENTS {
-        double sum = 0.0;
-        for (long long k = first[i], last = i + 1 < n ? first[i + 1] : m; k < last; ++k) sum += length[k];
-        total[i] = sum;
+extern "C" __global__ void polyline_lengths(const long long* first, const double* begin, const long long* last, const double* end,
+                                            const double* length, double* total, long long n) {
+    FOR_ALL {
+        if (first[i] == last[i]) {
+            total[i] = (end[i] - begin[i]) * length[first[i]];
+            continue;
+        }
+        double sum = (1.0 - begin[i]) * length[first[i]];
+        for (long long s = first[i] + 1; s < last[i]; ++s) sum += length[s];
+        total[i] = sum + end[i] * length[last[i]];
     }
 }

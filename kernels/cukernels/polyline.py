@@ -4,6 +4,7 @@ Each straight segment is met with the edges near it; every meeting is a cut; bet
 home, that of its middle, or the lowest polygon whose border it runs along where it runs along one.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,82 +12,66 @@ from numba import njit
 
 from .backend import array_module, grid, launch, on_device
 from .orientation import LARGEST, side
-from .polygon import column_range, in_threads, polygon_of, row_range
+from .polygon import _locate, column_range, in_threads, row_range
 
 _TOLERANCE = 1e-12  # of a segment's length: cuts nearer than this, and than the rounding of coordinates, are one
 _NO_POLYGON = np.int32(2**31 - 1)
 
 
 @dataclass(frozen=True)
-class Parts:
-    """M stretches of segments in order along each line, all arrays on the side of the lines.
-
-    segment: (M,) int64, the stretch lies between vertices segment and segment + 1. polygon: (M,) int32, -1 outside all.
-    begin, end: (M,) float64, fractions of the segment, 0 <= begin < end <= 1; they join without gap or overlap.
-    """
-
-    segment: np.ndarray
-    polygon: np.ndarray
-    begin: np.ndarray
-    end: np.ndarray
-
-
-@dataclass(frozen=True)
 class Pieces:
-    """Ordered along each line: line (M,) int64, polygon (M,) int32 (-1 outside all), length (M,) float64."""
+    """M stretches of lines, in order along each line, each in one polygon, neighbours in different ones (-1 outside all).
+
+    line: (M,) int64. polygon: (M,) int32. A piece runs from fraction `begin` of segment `first` to fraction `end` of
+    segment `last` (int64, float64; segment s joins vertices s and s + 1); the pieces of a line join without gap or overlap.
+    """
 
     line: np.ndarray
     polygon: np.ndarray
-    length: np.ndarray
+    first: np.ndarray
+    begin: np.ndarray
+    last: np.ndarray
+    end: np.ndarray
 
 
 def split_polylines(index, x, y, line_start):
-    """Cut lines at polygon borders: `Parts`.
+    """Cut lines at polygon borders: `Pieces`.
 
     index: `polygon.PolygonIndex`. x, y: (V,) float64, vertices of all lines one after the other, in the unit of the
     polygons. line_start: (L + 1,) int, line l has the vertices line_start[l] .. line_start[l+1] - 1. All on the side
-    where the index lies. Segments without length give no part.
+    where the index lies. A line without length gives no piece.
 
     Raises ValueError for offsets that don't fit and for coordinates that are not finite (or beyond 1e100), naming the
     first.
     """
     x, y, line_start = _check(index, x, y, line_start)
-    segment = _segments(x, y, line_start)
     if on_device(index.cell, x, y, line_start):
-        return _split_cuda(index, x, y, segment)
-    return _split_cpu(index, x, y, segment)
+        return _split_cuda(index, x, y, line_start)
+    return _split_cpu(index, x, y, line_start)
 
 
-def join_parts(parts, line_start, length):
-    """`Pieces`: neighbouring parts of a line in one polygon become one, their lengths added from begin to end.
+def segment_lengths(x, y):
+    """(V - 1,) distance from each vertex to the next, in the unit of the coordinates."""
+    if on_device(x, y):
+        return array_module(x, y).hypot(x[1:] - x[:-1], y[1:] - y[:-1])
+    length = np.empty(max(len(x) - 1, 0))
+    in_threads(_measure, len(length), x, y, length)
+    return length
 
-    parts: from `split_polylines`, with its line_start. length: (M,) float64, length of each part.
+
+def piece_lengths(pieces, segment_length):
+    """(M,) float64 length of each piece, its segments added from begin to end, of cut segments the fraction.
+
+    segment_length: (V - 1,) float64, length of segment s in any unit, on the side of the pieces.
     """
-    xp = array_module(parts.segment, line_start, length)
-    if not len(parts.segment):
-        return Pieces(xp.zeros(0, np.int64), xp.zeros(0, np.int32), xp.zeros(0))
-    line = xp.searchsorted(line_start, parts.segment, side="right") - 1
-    new = xp.ones(len(line), bool)
-    new[1:] = (line[1:] != line[:-1]) | (parts.polygon[1:] != parts.polygon[:-1])
-    first = xp.flatnonzero(new)
+    where = pieces.first, pieces.begin, pieces.last, pieces.end
+    xp = array_module(*where, segment_length)
+    length, total = xp.ascontiguousarray(segment_length, dtype=np.float64), xp.empty(len(pieces.first))
     if on_device(length):
-        total = _add_runs_cuda(first, length)
+        launch("polyline", "polyline_lengths", grid(len(total), 128), 128, *where, length, total, np.int64(len(total)))
     else:
-        total = np.add.reduceat(length, first)
-    return Pieces(line[first], parts.polygon[first], total)
-
-
-def part_ends(parts, x, y):
-    """Coordinates of both ends of each part: x0, y0, x1, y1, each (M,). Ends that are vertices are the vertices' own."""
-    s = parts.segment
-    return _between(x, s, parts.begin), _between(y, s, parts.begin), _between(x, s, parts.end), _between(y, s, parts.end)
-
-
-def plane_length(parts, x, y):
-    """(M,) length of each part in the unit of the coordinates; those of a segment add up to the segment's."""
-    xp = array_module(parts.segment, x, y)
-    s = parts.segment
-    return (parts.end - parts.begin) * xp.hypot(x[s + 1] - x[s], y[s + 1] - y[s])
+        in_threads(_add_lengths, len(total), *where, length, total)
+    return total
 
 
 # ---- checks
@@ -101,77 +86,103 @@ def _check(index, x, y, line_start):
     fits = len(line_start) > 0 and int(line_start[0]) == 0 and int(line_start[-1]) == len(x)
     if not fits or bool((line_start[1:] < line_start[:-1]).any()):
         raise ValueError(f"line_start does not cut {len(x)} vertices into lines: it must rise from 0 to {len(x)}")
-    bad = ~((abs(x) <= LARGEST) & (abs(y) <= LARGEST))
-    if bool(bad.any()):
-        i = int(bad.argmax())
+    if len(x) and not all(-LARGEST <= float(end) <= LARGEST for end in (x.min(), x.max(), y.min(), y.max())):
+        i = int((~((abs(x) <= LARGEST) & (abs(y) <= LARGEST))).argmax())
         raise ValueError(f"vertex {i} is ({float(x[i])}, {float(y[i])}): coordinates must be finite and below {LARGEST:g}")
     return x, y, line_start
-
-
-def _segments(x, y, line_start):
-    """The first vertices of all segments that have a length."""
-    xp = array_module(x)
-    joined = xp.ones(max(len(x) - 1, 0), bool)
-    ends = line_start[1:-1]
-    joined[ends[(ends > 0) & (ends < len(x))] - 1] = False
-    return xp.flatnonzero(joined & ((x[1:] != x[:-1]) | (y[1:] != y[:-1])))
-
-
-def _between(values, segment, fraction):
-    xp = array_module(values)
-    a, b = values[segment], values[segment + 1]
-    return xp.where(fraction == 1, b, a + (b - a) * fraction)
 
 
 # ---- on the CPU
 
 
-def _split_cpu(index, x, y, segment):
-    chunks = in_threads(_cut_cpu, len(segment), index.frame, index.cell, index.start, index.entry, index.edge,
-                        index.edge_polygon, index.rows, index.columns, x, y, segment, least=2000)
-    owner, begin, end, along = (np.concatenate(c) for c in zip(*chunks))
-    middle = 0.5 * (begin + end)
-    polygon = polygon_of(index, x[owner] + (x[owner + 1] - x[owner]) * middle, y[owner] + (y[owner + 1] - y[owner]) * middle)
-    return Parts(owner, np.where((along != _NO_POLYGON) & ((polygon < 0) | (along < polygon)), along, polygon), begin, end)
+def _split_cpu(index, x, y, line_start):
+    chunks = in_threads(_walk, len(line_start) - 1, *index.arrays, index.rows, index.columns, x, y, line_start, least=100)
+    return Pieces(*(np.concatenate(c) for c in zip(*chunks)))
 
 
 @njit(cache=True, nogil=True)
-def _cut_cpu(frame, cell, start, entry, edge, edge_polygon, rows, columns, x, y, segment, first, last):
-    owner, begin, end = np.empty(1024, np.int64), np.empty(1024), np.empty(1024)
-    along = np.empty(1024, np.int32)  # lowest polygon along whose border the part runs
+def _walk(frame, cell, start, entry, base, anchor, edge, edge_polygon, rows, columns, x, y, line_start, first_line, last_line):
+    """Along each line, segment by segment. Where a segment meets no edge, the home is the one at hand, unless a cut came
+    just before (a cut at its very end may have been dropped as too near)."""
+    x0, y0, per_x, per_y = frame[0], frame[1], frame[2], frame[3]
+    where, inner = np.empty((1024, 4), np.int64), np.empty((1024, 2))  # line, polygon, first, last; begin, end
     cut, cut_end, cut_polygon = np.empty(64), np.empty(64), np.empty(64, np.int32)
+    at_x, at_y, found = np.empty(1), np.empty(1), np.empty(1, np.int32)
     size = 0
-    for i in range(first, last):
-        p = segment[i]
-        px, py, qx, qy = x[p], y[p], x[p + 1], y[p + 1]
-        n = 0
-        low, high = row_range(py, qy, frame[1], frame[3], rows)
-        for row in range(low, high + 1):
-            left, right = column_range(px, py, qx, qy, row, frame, columns)
-            for column in range(left, right + 1):
-                b = -2 - cell[row * columns + column]
-                if b < 0:
-                    continue
-                for k in range(start[b], start[b + 1]):
-                    e = entry[k] >> 2
-                    t, t_end = _meeting(edge[e, 0], edge[e, 1], edge[e, 2], edge[e, 3], px, py, qx, qy)
-                    if t > t_end:
+    for line in range(first_line, last_line):
+        home, sure, fresh, q_cell = -1, False, True, -1
+        for s in range(line_start[line], line_start[line + 1] - 1):
+            px, py, qx, qy = x[s], y[s], x[s + 1], y[s + 1]
+            if px == qx and py == qy:
+                continue
+            n = 0
+            p_cell, u, v = q_cell, (qx - x0) * per_x, (qy - y0) * per_y
+            q_cell = int(v) * columns + int(u) if u >= 0.0 and u < columns and v >= 0.0 and v < rows else -1
+            within = q_cell >= 0 and p_cell == q_cell  # then its own cell has every edge near it
+            low, high = (int(v), int(v)) if within else row_range(py, qy, y0, per_y, rows)
+            for row in range(low, high + 1):
+                left, right = (int(u), int(u)) if within else column_range(px, py, qx, qy, row, x0, y0, per_x, per_y, columns)
+                for column in range(left, right + 1):
+                    b = -2 - cell[row * columns + column]
+                    if b < 0:
                         continue
-                    if n == len(cut):
-                        cut, cut_end, cut_polygon = _longer(cut), _longer(cut_end), _longer(cut_polygon)
-                    cut[n], cut_end[n], cut_polygon[n] = t, t_end, edge_polygon[e]
-                    n += 1
-        tolerance = _tolerance(px, py, qx, qy)
-        at = 0.0
-        while at < 1.0:
-            to = _next_cut(cut, cut_end, n, at, tolerance)
-            if size == len(owner):
-                owner, begin, end, along = _longer(owner), _longer(begin), _longer(end), _longer(along)
-            owner[size], begin[size], end[size] = p, at, to
-            along[size] = _lowest_along(cut, cut_end, cut_polygon, n, 0.5 * (at + to))
-            size += 1
-            at = to
-    return owner[:size], begin[:size], end[:size], along[:size]
+                    for k in range(start[b], start[b + 1]):
+                        e = entry[k] >> 2
+                        t, t_end = _meeting(edge[e, 0], edge[e, 1], edge[e, 2], edge[e, 3], px, py, qx, qy)
+                        if t > t_end:
+                            continue
+                        if n == len(cut):
+                            cut, cut_end, cut_polygon = _longer(cut), _longer(cut_end), _longer(cut_polygon)
+                        cut[n], cut_end[n], cut_polygon[n] = t, t_end, edge_polygon[e]
+                        n += 1
+            at = 0.0
+            while at < 1.0:
+                to, along = 1.0, _NO_POLYGON
+                if n > 0:
+                    to = _next_cut(cut, cut_end, n, at, _tolerance(px, py, qx, qy))
+                    along = _lowest_along(cut, cut_end, cut_polygon, n, 0.5 * (at + to))
+                now = home
+                if n > 0 or not sure:
+                    at_x[0], at_y[0] = px + (qx - px) * (0.5 * (at + to)), py + (qy - py) * (0.5 * (at + to))
+                    _locate(frame, cell, start, entry, base, anchor, edge, edge_polygon, rows, columns, at_x, at_y, found, 0, 1)
+                    now = found[0]
+                    if along != _NO_POLYGON and (now < 0 or along < now):
+                        now = along
+                if fresh or now != home:
+                    if size == len(where):
+                        where, inner = _more_rows(where), _more_rows(inner)
+                    where[size, 0], where[size, 1], where[size, 2], inner[size, 0] = line, now, s, at
+                    size += 1
+                where[size - 1, 3], inner[size - 1, 1] = s, to
+                home, fresh, at = now, False, to
+            sure = n == 0
+    return (where[:size, 0].copy(), where[:size, 1].astype(np.int32), where[:size, 2].copy(), inner[:size, 0].copy(),
+            where[:size, 3].copy(), inner[:size, 1].copy())
+
+
+@njit(cache=True, nogil=True)
+def _more_rows(array):
+    longer = np.empty((2 * len(array), array.shape[1]), array.dtype)
+    longer[:len(array)] = array
+    return longer
+
+
+@njit(cache=True, nogil=True)
+def _measure(x, y, length, first, last):
+    for s in range(first, last):
+        length[s] = math.hypot(x[s + 1] - x[s], y[s + 1] - y[s])
+
+
+@njit(cache=True, nogil=True)
+def _add_lengths(first, begin, last, end, length, total, first_piece, last_piece):
+    for i in range(first_piece, last_piece):
+        if first[i] == last[i]:
+            total[i] = (end[i] - begin[i]) * length[first[i]]
+            continue
+        sum_ = (1.0 - begin[i]) * length[first[i]]
+        for s in range(first[i] + 1, last[i]):
+            sum_ += length[s]
+        total[i] = sum_ + end[i] * length[last[i]]
 
 
 @njit(cache=True, nogil=True)
@@ -246,37 +257,41 @@ def _longer(array):
 # ---- on the GPU
 
 
-def _split_cuda(index, x, y, segment):
-    """Three passes, a thread a segment: count the meetings, write them down, cut and find the homes."""
+def _split_cuda(index, x, y, line_start):
+    """Three passes, a thread a segment: count the meetings, write them down, cut and find the homes. Then stretches of
+    one line in one polygon are joined."""
     import cupy
+    segment = _segments(x, y, line_start)
     n = len(segment)
-    if not n:
-        return Parts(segment, cupy.zeros(0, np.int32), cupy.zeros(0), cupy.zeros(0))
-    sizes = np.int32(index.rows), np.int32(index.columns)
-    lines = x, y, segment, np.int64(n)
+    lines = *index.arrays, np.int32(index.rows), np.int32(index.columns), x, y, segment, np.int64(n)
     meetings = cupy.empty(n, np.int64)
-    launch("polyline", "polyline_count", grid(n, 128), 128, *index.arrays, *sizes, *lines, meetings)
-    first = _offsets(meetings)
+    launch("polyline", "polyline_count", grid(n, 128), 128, *lines, meetings)
+    first = cupy.zeros(n + 1, np.int64)
+    first[1:] = cupy.cumsum(meetings)
     total = int(first[-1])
-    cut, cut_end, cut_polygon = cupy.empty(total + 1), cupy.empty(total + 1), cupy.empty(total + 1, np.int32)
-    launch("polyline", "polyline_meet", grid(n, 128), 128, *index.arrays, *sizes, *lines, first, cut, cut_end, cut_polygon)
+    cut, cut_end, cut_polygon = cupy.empty(total), cupy.empty(total), cupy.empty(total, np.int32)
+    launch("polyline", "polyline_meet", grid(n, 128), 128, *lines, first, cut, cut_end, cut_polygon)
     room = 2 * total + n  # a meeting makes at most two cuts
     owner, begin, end, polygon = cupy.full(room, -1, np.int64), cupy.empty(room), cupy.empty(room), cupy.empty(room, np.int32)
-    launch("polyline", "polyline_cut", grid(n, 128), 128, *index.arrays, *sizes, *lines, first, cut, cut_end, cut_polygon,
-           owner, begin, end, polygon)
+    launch("polyline", "polyline_cut", grid(n, 128), 128, *lines, first, cut, cut_end, cut_polygon, owner, begin, end, polygon)
     used = cupy.flatnonzero(owner >= 0)
-    return Parts(owner[used], polygon[used], begin[used], end[used])
+    return _join_cuda(line_start, owner[used], polygon[used], begin[used], end[used])
 
 
-def _offsets(counts):
+def _segments(x, y, line_start):
+    """The first vertices of all segments that have a length."""
     import cupy
-    first = cupy.zeros(len(counts) + 1, np.int64)
-    first[1:] = cupy.cumsum(counts)
-    return first
+    joined = cupy.ones(max(len(x) - 1, 0), bool)
+    ends = line_start[1:-1]
+    joined[ends[(ends > 0) & (ends < len(x))] - 1] = False
+    return cupy.flatnonzero(joined & ((x[1:] != x[:-1]) | (y[1:] != y[:-1])))
 
 
-def _add_runs_cuda(first, length):
+def _join_cuda(line_start, owner, polygon, begin, end):
     import cupy
-    total = cupy.empty(len(first))
-    launch("polyline", "polyline_add_runs", grid(len(first), 128), 128, first, length, total, np.int64(len(first)), np.int64(len(length)))
-    return total
+    line = cupy.searchsorted(line_start, owner, side="right") - 1
+    new = cupy.ones(len(line) + 1, bool)
+    new[1:-1] = (line[1:] != line[:-1]) | (polygon[1:] != polygon[:-1])
+    bounds = cupy.flatnonzero(new)
+    head, tail = bounds[:-1], bounds[1:] - 1
+    return Pieces(line[head], polygon[head], owner[head], begin[head], owner[tail], end[tail])
