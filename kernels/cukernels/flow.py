@@ -156,11 +156,12 @@ def _arcs(ends, first, to, mate, slot):
 
 @dataclass(frozen=True)
 class _Problem:
-    """The checked input of T hours: supply and demand (T, R) int64 in whole units, limits (1 or T, E) MW, unit (T,) MW."""
+    """The checked input of T hours: supply and demand (T, R) int64 in units, limits (1 or T, E) MW, unit (T,) MW."""
 
     net: Network
     supply: np.ndarray
     demand: np.ndarray
+    demand_mw: np.ndarray
     forward: np.ndarray
     backward: np.ndarray
     unit: np.ndarray
@@ -180,9 +181,10 @@ class _Problem:
         # a unit is a power of two: multiplying by it and its inverse is exact
         scale = xp.ldexp(1.0, _BITS - xp.maximum(xp.frexp(xp.maximum(supply.sum(1), demand.sum(1)))[1], -900))
         scale = xp.ascontiguousarray(xp.broadcast_to(scale, (T,)))
-        supply, demand = (xp.rint(xp.broadcast_to(a, (T, R)) * scale[:, None]).astype(np.int64) for a in (supply, demand))
+        supply, demand = (xp.broadcast_to(a, (T, R)) for a in (supply, demand))
+        whole = [xp.rint(a * scale[:, None]).astype(np.int64) for a in (supply, demand)]
         net = Network.of(xp, tail.astype(np.int32), head.astype(np.int32), R)
-        return cls(net, supply, demand, forward, backward, 1 / scale, one_hour)
+        return cls(net, *whole, demand, forward, backward, 1 / scale, one_hour)
 
     @property
     def arrays(self):
@@ -207,8 +209,8 @@ def _check_shapes(supply, demand, tail, head, forward, backward):
                              ("forward", "tail", forward, tail), ("backward", "tail", backward, tail)):
         if a.shape[-1] != b.shape[-1]:
             raise ValueError(f"{one} has {a.shape[-1]} entries and {other} {b.shape[-1]}: they must be as many")
-    if demand.shape[-1] == 0:
-        raise ValueError("demand is empty: pass at least one region")
+    if demand.size == 0 or supply.size == 0:
+        raise ValueError("supply or demand is empty: pass at least one region and one hour")
     hours = {len(a) for a in (supply, demand, forward, backward) if a.ndim == 2 and len(a) != 1}
     if len(hours) > 1:
         raise ValueError(f"supply, demand and limits have {sorted(hours)} hours: they must be as many")
@@ -226,16 +228,14 @@ def _check_values(xp, supply, demand, tail, head, forward, backward):
         if not bool(good.all()):
             where = np.argwhere(~to_host(good))[0]
             raise ValueError(f"{name}[{', '.join(map(str, where))}] is {to_host(a)[tuple(where)]}: {remedy}")
-    if not bool(xp.isfinite(supply.sum() + demand.sum())):
-        raise ValueError("supply and demand add up to more than the largest float: give them in a larger unit")
+    most = np.finfo(float).max / (4 * R)
+    if not bool((supply.max() < most) & (demand.max() < most)):
+        raise ValueError("supply and demand may add up to more than the largest float: give them in a larger unit")
 
 
 def _deficit(xp, problem, level, root, spare, served):
-    demand = problem.demand
-    short = (root >= 0) & (demand > 0)
-    share = xp.where(short, level, 0.0)
-    # from the share, not from `served`: constant in a pocket to the last digit
-    unserved = share * demand * problem.unit[:, None]
+    share = xp.where((root >= 0) & (problem.demand > 0), level, 0.0)
+    unserved = share * problem.demand_mw
     total = unserved.sum(1)
     out = [problem.squeeze(a) for a in (unserved, share, _numbered(xp, level, root), spare)]
     total = float(total[0]) if problem.one_hour else total
@@ -270,8 +270,9 @@ def _fair_cpu(problem):
 def over_hours(function, T, *arrays):
     """function(start, stop, *arrays) for all hours, on as many threads as there are processors (compiled code, no lock)."""
     threads = min(os.cpu_count(), T)
-    if threads <= 1:
-        return function(0, T, *arrays)
+    if threads == 1:
+        function(0, T, *arrays)
+        return
     edges = np.linspace(0, T, min(T, 8 * threads) + 1).astype(int)  # short pieces: hours differ in their work
     with ThreadPoolExecutor(threads) as pool:
         for done in [pool.submit(function, a, b, *arrays) for a, b in zip(edges[:-1], edges[1:], strict=True)]:
