@@ -12,7 +12,7 @@ from chipmap.mixture import field_basis, fit_mixtures, sharpen
 
 MAX_PHASES = 8
 SAMPLE = 40_000  # flat pixels that the mixture is fitted to
-SCALES = (1.3, 1.8, 2.5, 3.5)  # of the smoothing, pixels
+SCALES = (1.8, 2.5, 3.5)  # of the smoothing, pixels
 CLEAR = 6.0  # levels stand clear of the noise when they are so many standard deviations apart
 
 
@@ -98,7 +98,7 @@ def _noise(grey):
 def _levels(xp, grey, noise, phases):
     """Smoothing scale, smoothed picture, mixture, evidence; the scale grows until the levels stand clear of the noise."""
     for scale in SCALES:
-        smooth = gaussian(grey, scale)
+        smooth = _smooth(grey, scale)
         mixture, evidence = _fit(xp, smooth, noise / _reduction(scale), scale, phases)
         gap = np.diff(mixture.mean).min() if len(mixture.mean) > 1 else np.inf
         if gap > CLEAR * noise / _reduction(scale):
@@ -106,9 +106,15 @@ def _levels(xp, grey, noise, phases):
     return scale, smooth, mixture, evidence
 
 
+def _smooth(grey, scale):
+    """Gaussian smoothing that leaves parabolas alone (twicing: 2 G - G * G), so that narrow gaps stay open."""
+    once = gaussian(grey, scale)
+    return 2 * once - gaussian(once, scale)
+
+
 def _reduction(scale):
-    """By how much a Gaussian lowers white noise."""
-    return max(2 * scale * np.sqrt(np.pi), 1.0)
+    """By how much `_smooth` lowers white noise."""
+    return scale * np.sqrt(4 * np.pi / (4 - 8 / 3 + 1 / 2))
 
 
 def _fit(xp, smooth, noise, scale, phases):
@@ -157,12 +163,12 @@ def _borders(mixture, area):
     """Grey at which one phase passes into the next: where both are equally likely.
 
     A pixel's grey has the spread of its phase and, near the border, a share of its neighbour; that share counts as a
-    spread of a sixth of the gap. So the border lies half-way between two sharp levels of equal area, nearer to the
+    spread of a part of the gap. So the border lies half-way between two sharp levels of equal area, nearer to the
     sharper one, and nearer to the rarer one.
     """
     border = []
     for k, gap in enumerate(np.diff(mixture.mean)):
-        below, above = (np.hypot(s, gap / 6) for s in mixture.sigma[k:k + 2])
+        below, above = (np.hypot(s, gap / 6.5) for s in mixture.sigma[k:k + 2])
         step = np.linspace(0, gap, 1001)[1:-1]
         odds = np.log(area[k] / below / (area[k + 1] / above)) - 0.5 * ((step / below) ** 2 - ((gap - step) / above) ** 2)
         border.append(mixture.mean[k] + step[np.abs(odds).argmin()])
