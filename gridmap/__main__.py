@@ -45,11 +45,12 @@ def main():
 @click.option("--profiles", type=FILE, help="What share of their capacity wind and sun gave, by hour and state.")
 @click.option("--outages", type=FILE, help="How often each technology is out.")
 @click.option("--hour", help="Hour in UTC, 2023-07-27T22:00Z; default: the hour of the highest total demand.")
+@click.option("--year", type=int, help="Every hour of this year instead of one hour; goes on where it was cut off.")
 @click.option("--basis", help="What counts as capacity; default: effective.")
 @click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"]))
 @click.option("--quiet", is_flag=True, help="Say nothing unless something is wrong.")
 def run(out, config, device, quiet, **options):
-    """Map one hour: who has power to spare, who lacks it, and what the lines can do about it.
+    """Map an hour or a year: who has power to spare, who lacks it, and what the lines can do about it.
 
     Without files: the bundled 48 states by county, at the national peak hour of 2023.
     """
@@ -58,7 +59,9 @@ def run(out, config, device, quiet, **options):
         from gridmap import pipeline
         from gridmap.config import from_options
 
-        pipeline.run(from_options(config, **options), out, device, say)
+        given = from_options(config, **options)
+        go = pipeline.run_year if given.year else pipeline.run
+        go(given, out, device, say)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ class Config:
     The paths (FILES): generating units, their addresses, what is known of their rivers; demand by hour and area, which
     regions each area covers, the people in each region; limits between regions, their polygons, lines to show; what wind
     and sun gave; how often each technology is out.
-    hour: "2023-07-27T22:00Z", UTC. basis: what counts as capacity, a name of `supply.BASES`.
+    hour: "2023-07-27T22:00Z", UTC. year: every hour of it instead. basis: what counts as capacity, a name of `supply.BASES`.
     columns: {table: {field: column}} for files of a layout that columns.csv does not know.
     """
 
@@ -32,6 +32,7 @@ class Config:
     profiles: Path | None = None
     outages: Path | None = None
     hour: str | None = None
+    year: int | None = None
     basis: str = "effective"
     columns: dict = field(default_factory=dict)
 
@@ -53,6 +54,8 @@ def from_options(toml=None, **options):
     """
     given = {name: value for name, value in options.items() if value is not None}
     config = Config(**{**(_from_toml(Path(toml)) if toml else {}), **_paths(given, Path())})
+    if config.hour and config.year:
+        raise InputError(f"hour {config.hour} and year {config.year} are both given; choose one")
     for role, path in config.own_files.items():
         if not path.is_file():
             raise InputError(f"{path}: there is no such file; correct --{role} (a path to a readable file)")
@@ -70,14 +73,21 @@ def _from_toml(path):
     for name, value in table.items():
         if name not in known:
             raise InputError(f"{path}: key {name!r} is unknown; the keys are {', '.join(sorted(known))}")
-        if not (_is_column_map(value) if name == "columns" else isinstance(value, str)):
-            raise InputError(f"{path}: {name} = {value!r} is not {'a table [columns.plants] of texts' if name == 'columns' else 'text'}; put it in quotes")
+        right, want = KINDS.get(name, (lambda value: isinstance(value, str), "text; put it in quotes"))
+        if not right(value):
+            raise InputError(f"{path}: {name} = {value!r} is not {want}")
     return _paths(table, path.parent)
 
 
 def _is_column_map(value):
     return isinstance(value, dict) and all(
         isinstance(part, dict) and all(isinstance(column, str) for column in part.values()) for part in value.values())
+
+
+KINDS = {
+    "columns": (_is_column_map, "a table of texts; write [columns.plants] and below it nameplate_mw = \"MW\""),
+    "year": (lambda value: type(value) is int, "a whole number; write year = 2023"),
+}
 
 
 def _paths(table, folder):

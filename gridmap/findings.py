@@ -8,11 +8,8 @@ import pandas as pd
 from cukernels import residual_deficit
 from cukernels.backend import array_module, to_device, to_host
 
-from gridmap import supply, tables
+from gridmap import confidence, supply, tables
 
-NO_CORRIDOR = "no corridor is known: it stands alone in the data"
-NO_ROOM = "every corridor into it has a limit of 0"
-NO_PLANT = "no plant, and the corridors into it can't carry its demand whatever flows"
 
 
 @dataclass(frozen=True)
@@ -29,6 +26,7 @@ class Findings:
     hour: pd.Timestamp
     basis: str
     says: str
+    run: str = "hour"
 
 
 def solve(inputs, balance, device="cpu"):
@@ -46,7 +44,7 @@ def solve(inputs, balance, device="cpu"):
 
 
 def regions(inputs, balance, solved):
-    """DataFrame, row = region: the balance, what the flows left of it, import_limit_mw, pocket_id (0: none) and flag.
+    """DataFrame, row = region: the balance, what the flows left of it, import_limit_mw, pocket_id (0: none), confidence.
 
     balance: `supply.balance`. solved: what cukernels.flow.Deficit holds of its supply and demand.
     """
@@ -57,12 +55,11 @@ def regions(inputs, balance, solved):
         residual_deficit_mw=solved.unserved,
         residual_share_pct=100 * solved.share,
         spare_mw=np.maximum(balance["supply_mw"] - balance["demand_mw"] + come + solved.unserved, 0),
-        import_limit_mw=import_limits(corridors, np.arange(count), count),
+        import_limit_mw=confidence.both_limits(corridors, np.arange(count), count)[0],
         pocket_id=_ranks(solved)[solved.pocket],
     )
     table["balance_mw"] = table["spare_mw"] - table["residual_deficit_mw"]
-    table["flag"] = _flags(table, corridors)
-    return table
+    return table.join(confidence.assess(inputs, table))
 
 
 def corridors(inputs, solved, found):
@@ -104,7 +101,10 @@ def worth(deficit, supply, demand, tail, head, forward, backward):
 
 
 def pockets(inputs, found, lines):
-    """DataFrame, row = pocket, the one with the largest deficit first. found, lines: `regions` and `corridors` of the hour."""
+    """DataFrame, row = pocket, the one with the largest deficit first; members: rows of its regions.
+
+    found, lines: `regions` and `corridors` of the hour.
+    """
     inside = found[found["pocket_id"] > 0]
     groups = inside.groupby("pocket_id")
     sums = groups[["supply_mw", "demand_mw", "residual_deficit_mw"]].sum().reset_index()
@@ -113,11 +113,14 @@ def pockets(inputs, found, lines):
     into = lines[lines["bottleneck"] > 0].groupby("pocket_id").size()
     return sums.assign(
         name=(largest["name"] + state).to_numpy(),
+        members=[list(rows) for _, rows in sorted(groups.groups.items())],
         regions=groups.size().to_numpy(),
         residual_share_pct=100 * sums["residual_deficit_mw"] / sums["demand_mw"],
-        import_limit_mw=import_limits(inputs.corridors, found["pocket_id"].to_numpy(), len(sums) + 1)[1:],
+        import_limit_mw=confidence.both_limits(inputs.corridors, found["pocket_id"].to_numpy(), len(sums) + 1)[0][1:],
         corridors=sums["pocket_id"].map(into).fillna(0).astype(int),
-        flag=groups["flag"].agg(lambda flags: "; ".join(sorted(set(flags) - {""}))).to_numpy(),
+        confidence=groups["confidence"].min().to_numpy(),
+        artefact=groups["artefact"].any().to_numpy(),
+        flag=groups["flag"].agg(lambda flags: "; ".join(sorted(set("; ".join(flags).split("; ")) - {""}))).to_numpy(),
     )
 
 
@@ -138,14 +141,6 @@ def plants(inputs, hour, basis):
         lon=np.where(blind, inside.x, plant["lon"]), lat=np.where(blind, inside.y, plant["lat"]))
 
 
-def import_limits(corridors, group, count):
-    """(count,) MW that the corridors into each group of regions can carry. group: (R,) int; inside a group counts nothing."""
-    tail, head = group[corridors["tail"]], group[corridors["head"]]
-    across = tail != head
-    return (np.bincount(head[across], corridors["forward_mw"][across], count)
-            + np.bincount(tail[across], corridors["backward_mw"][across], count))
-
-
 def _ranks(solved):
     """Pocket number of `solved` -> rank by its deficit from 1; the last element serves -1, in no pocket, with 0."""
     count = int(solved.pocket.max(initial=-1)) + 1
@@ -153,15 +148,3 @@ def _ranks(solved):
     ranks = np.zeros(count + 1, int)
     ranks[np.argsort(-deficit, kind="stable")] = np.arange(1, count + 1)
     return ranks
-
-
-def _flags(table, corridors):
-    """Why a deficit that is there may come from a hole in the data; "" where none is known."""
-    touched = np.zeros(len(table), bool)
-    touched[corridors["tail"]] = touched[corridors["head"]] = True
-    short = table["isolated_deficit_mw"] > 0
-    reasons = np.select(
-        [short & ~touched, short & (table["import_limit_mw"] == 0),
-         short & (table["supply_mw"] == 0) & (table["import_limit_mw"] < table["demand_mw"])],
-        [NO_CORRIDOR, NO_ROOM, NO_PLANT], "")
-    return pd.Series(reasons, table.index, dtype=str)

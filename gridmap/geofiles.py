@@ -34,7 +34,7 @@ def write_geopackage(path, shown):
                                 append=path.exists(), dataset_options=None if path.exists() else {"VERSION": "1.2"})
     with contextlib.closing(sqlite3.connect(path)) as file, file:
         _embed_styles(file, layers.styles(shown))
-        _embed_titles(file, layers.titles())
+        _embed_titles(file, layers.titles(shown))
 
 
 def write_geoparquet(folder, shown):

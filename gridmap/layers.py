@@ -7,6 +7,7 @@ import functools
 
 import geopandas
 import numpy as np
+import pandas as pd
 import pyproj
 import shapely
 
@@ -17,24 +18,24 @@ UNITED_STATES = pyproj.CRS(5070)  # Albers on NAD83, made for the 48 states
 
 
 def build(inputs, found):
-    """{layer: GeoDataFrame} with the columns of fields.csv in their order; `attrs["geometry_type"]` is the one type of each.
+    """{layer: GeoDataFrame} with the columns of fields.csv in their order; attrs say its one `geometry_type` and the `run`.
 
-    inputs: read.Inputs (polygons, lines). found: findings.Findings.
+    inputs: read.Inputs (polygons, lines). found: findings.Findings of an hour, or chronicle.Chronicle of a year.
     """
     crs = equal_area(inputs.regions)
     # what only just misses itself in degrees may cross itself in metres
     areas = only_polygons(shapely.make_valid(inputs.regions.geometry.to_crs(crs).to_numpy()))
     ends = shapely.get_coordinates(shapely.point_on_surface(areas))[found.corridors[["tail_row", "head_row"]].to_numpy()]
-    in_pocket = found.regions["pocket_id"].to_numpy()
-    layers = {
-        "regions": _layer("regions", found.regions, areas, crs),
-        "plants": _layer("plants", found.plants, geopandas.points_from_xy(found.plants["lon"], found.plants["lat"], crs=4326).to_crs(crs), crs),
-        "lines": _lines(inputs.lines, inputs.regions, crs),
-        "corridors": _layer("corridors", found.corridors, shapely.linestrings(ends), crs),
-        "pockets": _layer("pockets", found.pockets, only_polygons(
-            shapely.union_all(areas[in_pocket == i]) for i in found.pockets["pocket_id"]), crs),
+    sites = geopandas.points_from_xy(found.plants["lon"], found.plants["lat"], crs=4326).to_crs(crs)
+    near = _near(inputs.lines, inputs.regions)
+    content = {
+        "regions": (found.regions, areas),
+        "plants": (found.plants, sites),
+        "lines": (near, [shapely.MultiLineString(list(shapely.get_parts(shape))) for shape in near.geometry.to_crs(crs)]),
+        "corridors": (found.corridors, shapely.linestrings(ends)),
+        "pockets": (found.pockets, only_polygons(shapely.union_all(areas[members]) for members in found.pockets["members"])),
     }
-    return layers
+    return {name: _layer(name, found.run, table, shapes, crs) for name, (table, shapes) in content.items()}
 
 
 def equal_area(regions):
@@ -51,40 +52,51 @@ def only_polygons(shapes):
     return np.array([shapely.MultiPolygon([p for p in _parts(shape) if p.geom_type == "Polygon"]) for shape in shapes], dtype=object)
 
 
-def titles():
-    """Rows (layer, column, title, description) of fields.csv."""
-    return list(tables.fact("fields").itertuples(index=False, name=None))
+def titles(shown):
+    """Rows (layer, column, title, description) for the columns of the layers."""
+    rows = pd.concat([_fields(name, layer.attrs["run"]) for name, layer in shown.items()])
+    return list(rows[["layer", "column", "title", "description"]].itertuples(index=False, name=None))
 
 
-def styles(layers):
+def styles(shown):
     """{layer: QML}: how QGIS shows each."""
-    regions, corridors = layers["regions"], layers["corridors"]
+    regions = shown["regions"]
+    width = '0.1 + sqrt(max("forward_mw", "backward_mw")) / 60'
+    corridor = functools.partial(style.line, width_expression=width)
+    of_run = {
+        "hour": lambda: {
+            "regions": style.graduated("balance_mw", style.short_or_spare(regions["balance_mw"], "MW"), style.fill),
+            "corridors": style.graduated("loading_pct", style.LOADINGS, corridor)},
+        "year": lambda: {
+            "regions": style.graduated("unserved_pct", style.ENERGY_SHARES, style.fill),
+            "corridors": style.graduated("hours_full", style.HOURS, corridor)},
+    }
     looks = {
-        "regions": style.graduated("balance_mw", style.short_or_spare(regions["balance_mw"], "MW"), style.fill),
         "plants": style.categorized("fuel", style.FUELS, functools.partial(style.marker, size_expression='0.6 + sqrt("nameplate_mw") / 12')),
         "lines": style.graduated('coalesce("voltage_kv", -1)', style.VOLTAGES, style.line),
-        "corridors": style.graduated("loading_pct", style.LOADINGS, functools.partial(
-            style.line, width_expression='0.1 + sqrt(max("forward_mw", "backward_mw")) / 60')),
         "pockets": style.single(style.fill(None, style.POCKET, 0.5)),
+        **of_run[regions.attrs["run"]](),
     }
-    heads = tables.fact("fields")
-    aliases = {name: dict(zip(part["column"], part["title"])) for name, part in heads.groupby("layer")}
-    return {name: style.qml(look, SHAPES[name], aliases[name]) for name, look in looks.items()}
+    heads = {name: _fields(name, layer.attrs["run"]) for name, layer in shown.items()}
+    return {name: style.qml(looks[name], SHAPES[name], dict(zip(heads[name]["column"], heads[name]["title"]))) for name in shown}
 
 
-def _layer(name, table, shapes, crs):
-    columns = tables.fact("fields").query("layer == @name")["column"]
-    layer = geopandas.GeoDataFrame(table[list(columns)].reset_index(drop=True), geometry=np.asarray(shapes, dtype=object), crs=crs)
-    layer.attrs = {"geometry_type": SHAPES[name]}  # not the hour: GeoParquet would want it in JSON
+def _fields(name, run):
+    """The rows of fields.csv for a layer of a run: "hour" or "year"."""
+    fields = tables.fact("fields")
+    return fields[fields["layer"].eq(name) & fields["run"].isin(["", run])]
+
+
+def _layer(name, run, table, shapes, crs):
+    columns = list(_fields(name, run)["column"])
+    layer = geopandas.GeoDataFrame(table[columns].reset_index(drop=True), geometry=np.asarray(shapes, dtype=object), crs=crs)
+    layer.attrs = {"geometry_type": SHAPES[name], "run": run}  # and not the hour of the table: GeoParquet would want it in JSON
     return layer
 
 
-def _lines(lines, regions, crs):
-    """The lines near the regions, each as one MultiLineString."""
-    west, south, east, north = regions.total_bounds
-    near = lines[shapely.intersects(lines.geometry.to_numpy(), shapely.box(west, south, east, north))]
-    shapes = [shapely.MultiLineString(list(shapely.get_parts(shape))) for shape in near.geometry.to_crs(crs)]
-    return _layer("lines", near, shapes, crs)
+def _near(lines, regions):
+    """The lines that come near the regions."""
+    return lines[shapely.intersects(lines.geometry.to_numpy(), shapely.box(*regions.total_bounds))]
 
 
 def _parts(shape):

@@ -10,6 +10,14 @@ TOTALS = {
     "residual_deficit_mw": "least total unserved demand of all flows within the corridor limits (maximum flow, exact)",
 }
 
+YEAR_TOTALS = {
+    "supply_mwh": "sum over regions and hours of what their plants could have given",
+    "demand_mwh": "sum over regions and hours",
+    "isolated_mwh": "sum over regions and hours of demand above supply, if nothing flowed",
+    "unserved_mwh": "sum over hours of the least total unserved demand within the corridor limits (maximum flow, exact)",
+}
+ARTEFACT = "see their flag"
+
 
 def write_tables(folder, shown, inputs):
     """regions.csv, pockets.csv, corridors.csv (the layers without their shapes), repair.csv and account.csv."""
@@ -20,25 +28,60 @@ def write_tables(folder, shown, inputs):
 
 
 def write_results(path, shown, found):
-    """results.json: totals, the largest pockets, the corridors worth most. Returns what it wrote."""
+    """results.json of an hour: totals, the largest pockets, the corridors worth most. Returns what it wrote."""
     regions, pockets, corridors = shown["regions"], shown["pockets"], shown["corridors"]
-    hour = found.hour.strftime("%Y-%m-%dT%H:%MZ")
+    hour = _stamp(found.hour)
 
     def number(value, unit, how):
         return {"value": float(value), "unit": unit, "basis": found.basis, "hour": hour, "how": how}
 
-    flagged = regions["residual_deficit_mw"][regions["flag"].ne("")].sum()
+    artefacts = regions["residual_deficit_mw"][regions["artefact"]].sum()
     results = {
         "hour": hour,
         "basis": found.basis,
         "basis_counts": found.says,
         "regions": len(regions),
         **{name: number(regions[name].sum(), "MW", how) for name, how in TOTALS.items()},
-        "flagged_deficit_mw": number(flagged, "MW", "part of residual_deficit_mw in regions where a hole in the data may be its cause"),
+        "artefact_deficit_mw": number(artefacts, "MW", "part of residual_deficit_mw in regions whose data contradict the world: " + ARTEFACT),
         "pockets": {**number(len(pockets), "pockets", "connected regions that lack one share of their demand behind full corridors"),
                     "worst": _rows(pockets.head(WORST))},
         "bottlenecks": {**number((corridors["bottleneck"] > 0).sum(), "corridors", "at their limit into a pocket in every flow that serves the most"),
                         "worst": _rows(corridors.nlargest(WORST, "worth_mw").query("worth_mw > 0"))},
+    }
+    write_json(path, results)
+    return results
+
+
+def write_hours(folder, found):
+    """hours.csv: the totals of every hour of a chronicle.Chronicle."""
+    found.hours.to_csv(folder / "hours.csv", index=False, float_format="%.6f", date_format="%Y-%m-%dT%H:%MZ")
+
+
+def write_year(path, shown, found):
+    """results.json of a year: its energy, its worst hour, the largest pockets, the corridors worth most."""
+    regions, pockets, corridors, hours = shown["regions"], shown["pockets"], shown["corridors"], found.hours
+    spell = f"{found.year}, {len(hours)} hours"
+
+    def number(value, unit, how):
+        return {"value": float(value), "unit": unit, "basis": found.basis, "hours": spell, "how": how}
+
+    worst = hours.loc[hours["unserved_mw"].idxmax()]
+    results = {
+        "year": found.year,
+        "basis": found.basis,
+        "basis_counts": found.says,
+        "regions": len(regions),
+        **{name: number(regions[name].sum(), "MWh", how) for name, how in YEAR_TOTALS.items()},
+        "artefact_mwh": number(regions["unserved_mwh"][regions["artefact"]].sum(), "MWh",
+                               "part of unserved_mwh in regions whose data contradict the world: " + ARTEFACT),
+        "peak_demand_mw": {**number(hours["demand_mw"].max(), "MW", "highest hourly sum over regions"),
+                           "hour": _stamp(hours.loc[hours["demand_mw"].idxmax(), "hour"])},
+        "worst_hour": {**number(worst["unserved_mw"], "MW", "highest hourly sum of unserved demand"), "hour": _stamp(worst["hour"])},
+        "regions_short": number((regions["hours_short"] > 0).sum(), "regions", "short in at least one hour"),
+        "pockets": {**number(len(pockets), "pockets", "followed through the year by the region in each that goes short of the most energy"),
+                    "worst": _rows(pockets.head(WORST))},
+        "bottlenecks": {**number((corridors["hours_full"] > 0).sum(), "corridors", "at their limit into a pocket in at least one hour"),
+                        "worst": _rows(corridors.nlargest(WORST, "worth_mwh_per_mw").query("worth_mwh_per_mw > 0"))},
     }
     write_json(path, results)
     return results
@@ -51,7 +94,24 @@ def headline(results, out):
     yield f"  supply {gw['supply_mw']:,.3f} GW, demand {gw['demand_mw']:,.3f} GW"
     yield f"  short if each stood alone {gw['isolated_deficit_mw']:,.3f} GW"
     yield f"  unserved after what the lines can carry {gw['residual_deficit_mw']:,.3f} GW in {results['pockets']['value']:.0f} pockets"
+    yield f"  of that in regions whose data can't be right {results['artefact_deficit_mw']['value'] / 1e3:,.3f} GW"
     yield f"results: {out}"
+
+
+def year_headline(results, out):
+    """Lines for the terminal: the totals of a year and where the files are."""
+    twh = {name: results[name]["value"] / 1e6 for name in YEAR_TOTALS}
+    yield f"{results['year']}, {results['regions']:,} regions, {results['basis']} capacity"
+    yield f"  demand {twh['demand_mwh']:,.3f} TWh, peak {results['peak_demand_mw']['value'] / 1e3:,.3f} GW at {results['peak_demand_mw']['hour']}"
+    yield f"  short if each stood alone {twh['isolated_mwh']:,.3f} TWh"
+    yield f"  unserved after what the lines can carry {twh['unserved_mwh']:,.3f} TWh in {results['pockets']['value']:.0f} pockets"
+    yield f"  of that in regions whose data can't be right {results['artefact_mwh']['value'] / 1e6:,.3f} TWh"
+    yield f"  worst hour {results['worst_hour']['value'] / 1e3:,.3f} GW at {results['worst_hour']['hour']}"
+    yield f"results: {out}"
+
+
+def _stamp(hour):
+    return hour.strftime("%Y-%m-%dT%H:%MZ")
 
 
 def _rows(layer):

@@ -10,62 +10,103 @@ import shapely
 from gridmap import style
 
 INK = "#222222"
-LAND = "#f2f2f2"
 GREY = "#666666"
 BOTTLENECK = "#0072b2"
-SHARES = tuple(
-    style.Class(a, b, colour, label) for a, b, colour, label in (
-        (0, 1, "#fddbc7", "up to 1 %"), (1, 5, "#f4a582", "1 to 5 %"), (5, 15, "#d6604d", "5 to 15 %"),
-        (15, 30, "#b2182b", "15 to 30 %"), (30, math.inf, "#67001f", "above 30 %")))
+DOUBT = "#8a8a8a"
+WIDTH = 20.0  # inches
+SERVED_OR_NOT = (style.Class(0, style.NOTHING, style.MIDDLE, "all served"), *style.SHARES)
 NAMED_POCKETS = 8
 
 
 def draw_map(path, shown, results):
-    """Write map.png: two panels of one extent.
+    """Write map.png of an hour: two panels of one extent.
 
     shown: what `layers.build` made; results: what `output.write_results` wrote. Left: net_mw of each region, whatever its
     neighbours have. Right: the share of demand left unserved after the flows, corridors at their limit, pockets outlined
     and the largest ranked.
     """
+    regions, corridors, pockets = (shown[name] for name in ("regions", "corridors", "pockets"))
+    figure, left, right = _sheet(regions, 9.4, ("On its own", "After what the lines can carry"))
+    outlines = [_path(g) for g in regions.geometry], _borders(regions)
+
+    classes = style.diverging(regions.net_mw, "MW")
+    _draw_regions(left, *outlines, _colours(regions.net_mw, classes))
+    _legend(figure, left, classes, "supply minus demand of the region (MW)")
+
+    _draw_regions(right, *outlines, _colours(regions.residual_share_pct, SERVED_OR_NOT))
+    _draw_bottlenecks(right, corridors[corridors.bottleneck > 0])
+    _draw_pockets(right, pockets)
+    _legend(figure, right, SERVED_OR_NOT, "demand that can't be served (% of the region's)")
+    _key(figure, right)
+    _list_pockets(figure, right, [f"{p.name}: {p.residual_deficit_mw:,.0f} MW, {p.residual_share_pct:.0f} % of its demand" for p in pockets.itertuples()])
+    _write(figure, left, path, *_words(results))
+
+
+def draw_year(path, shown, found, results):
+    """Write map.png of a year: the share of energy unserved, the hours short, and every hour of the year in a row.
+
+    shown: what `layers.build` made; found: the chronicle.Chronicle; results: what `output.write_year` wrote.
+    """
+    regions, pockets = shown["regions"], shown["pockets"]
+    figure, left, right = _sheet(regions, 11.4, ("Energy that can't be served", "Hours in which it is short"))
+    outlines = [_path(g) for g in regions.geometry], _borders(regions)
+    _draw_regions(left, *outlines, _colours(regions.unserved_pct, style.ENERGY_SHARES))
+    _legend(figure, left, style.ENERGY_SHARES, "of the region's demand in the year (%)")
+    _draw_regions(right, *outlines, _colours(regions.hours_short, style.HOURS))
+    _draw_pockets(right, pockets)
+    _legend(figure, right, style.HOURS, "hours of the year (h)")
+    _key(figure, right, bottlenecks=False)
+    _list_pockets(figure, right, [f"{p.name}: {p.unserved_mwh / 1e3:,.0f} GWh in {p.hours_short:,} h, at worst {p.worst_mw:,.0f} MW" for p in pockets.itertuples()])
+    _draw_hours(figure, found.hours)
+    _write(figure, left, path, *_year_words(results))
+
+
+def _sheet(regions, height, heads):
+    """(figure, left axes, right axes): two empty maps above a foot of fixed height. height: inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    regions, corridors, pockets = shown["regions"], shown["corridors"], shown["pockets"]
-    figure = Figure(figsize=(20, 9.4), dpi=120, facecolor="white")
+    figure = Figure(figsize=(WIDTH, height), dpi=120, facecolor="white")
     FigureCanvasAgg(figure)
-    left, right = (figure.add_axes((x, 0.205, 0.485, 0.645)) for x in (0.01, 0.505))
-    paths, borders = [_path(g) for g in regions.geometry], _borders(regions)
-
-    classes = style.diverging(regions.net_mw, "MW")
-    _draw_regions(left, paths, _colours(regions.net_mw.to_numpy(), classes), borders)
-    _legend(figure, left, classes, "supply minus demand of the region (MW)")
-
-    shares = regions.residual_share_pct.to_numpy()
-    _draw_regions(right, paths, np.where(shares > 0, _colours(shares, SHARES), LAND), borders)
-    _draw_bottlenecks(right, corridors[corridors.bottleneck > 0])
-    _draw_pockets(right, pockets)
-    _legend(figure, right, (style.Class(0, 0, LAND, "all served"), *SHARES), "demand that can't be served (% of the region's)", "all served")
-    _key(figure, right)
-    _list_pockets(figure, pockets, right.get_position().x0 + 0.012, 0.118)
-
-    for axes, words in ((left, "On its own"), (right, "After what the lines can carry")):
+    low, high = height - 7.47, height - 1.41
+    panels = [figure.add_axes((x, low / height, 0.485, (high - low) / height)) for x in (0.01, 0.505)]
+    for axes, words in zip(panels, heads):
         _frame(axes, regions.total_bounds, words)
-    title, subtitle, note = _words(results)
-    figure.text(0.012, 0.972, title, fontsize=24, fontweight="bold", color=INK, va="top")
-    figure.text(0.012, 0.918, subtitle, fontsize=14, color=INK, va="top")
-    figure.text(0.022, 0.118, note, fontsize=10.5, color=GREY, va="top", linespacing=1.5)
+    return figure, *panels
+
+
+def _write(figure, left, path, title, subtitle, note):
+    """Put the words of a sheet in their places and save it."""
+    top = figure.get_figheight()
+    figure.text(0.012, 1 - 0.26 / top, title, fontsize=24, fontweight="bold", color=INK, va="top")
+    figure.text(0.012, 1 - 0.77 / top, subtitle, fontsize=14, color=INK, va="top")
+    figure.text(0.022, _foot(figure, left, 0.82), "\n".join(line for part in note for line in textwrap.wrap(part, 122)),
+                fontsize=10.5, color=GREY, va="top", linespacing=1.5)
     figure.savefig(path)
 
 
 def _words(results):
     when = datetime.datetime.strptime(results["hour"], "%Y-%m-%dT%H:%MZ")
     supply, demand, alone, left = _powers([results[n]["value"] for n in ("supply_mw", "demand_mw", "isolated_deficit_mw", "residual_deficit_mw")])
+    basis = results["basis"].replace("_", " ")
     return (
         f"Where power runs short: {when.day} {when:%B %Y, %H:%M} UTC",
-        f"Demand {demand}, {results['basis'].replace('_', ' ')} supply {supply}. "
-        f"If every region stood alone, {alone} would be missing; after what the lines can carry, {left} in {results['pockets']['value']:.0f} pockets.",
-        "\n".join(textwrap.wrap(f"{results['basis'].replace('_', ' ').capitalize()} capacity: {results['basis_counts']}.", 122)
-                  + ["Total unserved demand is the least that the corridor limits allow; its split is the one as even as they allow."]),
+        f"Demand {demand}, {basis} supply {supply}. If every region stood alone, {alone} would be missing; "
+        f"after what the lines can carry, {left} in {results['pockets']['value']:.0f} pockets.",
+        (f"{basis.capitalize()} capacity: {results['basis_counts']}.",
+         "Total unserved demand is the least that the corridor limits allow; its split is the one as even as they allow."),
+    )
+
+
+def _year_words(results):
+    basis = results["basis"].replace("_", " ")
+    twh = {name: results[name]["value"] / 1e6 for name in ("demand_mwh", "isolated_mwh", "unserved_mwh", "artefact_mwh")}
+    return (
+        f"Where power runs short: {results['year']}",
+        f"Demand {twh['demand_mwh']:,.1f} TWh. If every region stood alone, {twh['isolated_mwh']:,.1f} TWh would be missing; after what the "
+        f"lines can carry, {twh['unserved_mwh']:,.2f} TWh, of which {twh['artefact_mwh']:,.2f} TWh where the data can't be right.",
+        (f"{basis.capitalize()} capacity: {results['basis_counts']}.",
+         "Every hour is solved by itself: least total unserved demand within the corridor limits, split as evenly as they allow."),
     )
 
 
@@ -92,12 +133,17 @@ def _rings(polygons):
     return [shapely.get_coordinates(ring) for ring in shapely.get_parts(shapely.boundary(list(polygons)))]
 
 
+def _foot(figure, axes, inches):
+    """The figure's y that lies so many inches below a map."""
+    return axes.get_position().y0 - inches / figure.get_figheight()
+
+
 def _colours(values, classes):
     upper = np.array([c.upper for c in classes[:-1]])
-    return np.array([c.colour for c in classes])[np.searchsorted(upper, values, side="right")]
+    return np.array([c.colour for c in classes])[np.searchsorted(upper, np.asarray(values), side="right")]
 
 
-def _draw_regions(axes, paths, colours, borders):
+def _draw_regions(axes, paths, borders, colours):
     from matplotlib.collections import LineCollection, PathCollection
 
     # an edge of its own colour closes the hairline between neighbours
@@ -118,11 +164,12 @@ def _draw_pockets(axes, pockets):
 
     if len(pockets) == 0:
         return
-    axes.add_collection(LineCollection(_rings(pockets.geometry), colors=style.POCKET, linewidths=1.1, zorder=4))
-    named = pockets.nlargest(NAMED_POCKETS, "residual_deficit_mw")
-    points = named.geometry.representative_point()
+    for doubt, colour in ((True, DOUBT), (False, style.POCKET)):
+        rings = _rings(pockets.geometry[pockets.artefact == doubt])
+        axes.add_collection(LineCollection(rings, colors=colour, linewidths=1.1, zorder=4 + (not doubt) / 2))
+    points = pockets.geometry.head(NAMED_POCKETS).representative_point()
     home = np.column_stack((points.x, points.y))
-    x0, y0, x1, y1 = axes.dataLim.extents
+    x0, x1, y0, y1 = axes.axis()
     for rank, (here, there) in enumerate(zip(home, _apart(home, 0.028 * max(x1 - x0, y1 - y0))), start=1):
         axes.plot(*zip(here, there), color=INK, linewidth=0.8, zorder=5)
         axes.text(*there, str(rank), ha="center", va="center", fontsize=11, fontweight="bold", color="white", zorder=6,
@@ -142,40 +189,54 @@ def _apart(points, distance):
     return points
 
 
-def _list_pockets(figure, pockets, x, y):
-    """The ranked pockets in words, in columns of four at figure position (x, y)."""
-    named = pockets.nlargest(NAMED_POCKETS, "residual_deficit_mw")
-    for i, pocket in enumerate(named.itertuples()):
-        words = f"{i + 1}  {pocket.name}: {pocket.residual_deficit_mw:,.0f} MW, {pocket.residual_share_pct:.0f} % of its demand"
-        figure.text(x + 0.2 * (i // 4), y - 0.022 * (i % 4), words, fontsize=10.5, color=INK, va="top")
+def _list_pockets(figure, axes, words):
+    """The ranked pockets in words, in columns of four under the legend of a map."""
+    left, line = axes.get_position().x0 + 0.012, 0.21 / figure.get_figheight()
+    for i, text in enumerate(words[:NAMED_POCKETS]):
+        figure.text(left + 0.24 * (i // 4), _foot(figure, axes, 0.82) - line * (i % 4), f"{i + 1}  {text}", fontsize=10.5, color=INK, va="top")
 
 
-def _legend(figure, axes, classes, heading, first=""):
-    """A strip of boxes below the panel with the borders of the classes between them; `first` labels the first box."""
+def _legend(figure, axes, classes, heading):
+    """A strip of boxes below the map with the borders of the classes between them; a class that holds only 0 has its words."""
     from matplotlib.patches import Rectangle
 
-    box = axes.get_position()
-    strip = figure.add_axes((box.x0 + 0.012, box.y0 - 0.075, 0.3, 0.065))
+    strip = figure.add_axes((axes.get_position().x0 + 0.012, _foot(figure, axes, 0.7), 0.3, 0.61 / figure.get_figheight()))
     for i, c in enumerate(classes):
         strip.add_patch(Rectangle((i, 0.40), 0.97, 0.28, facecolor=c.colour, edgecolor="#bbbbbb", linewidth=0.5))
         if math.isfinite(c.upper):
-            strip.text(i + 0.985, 0.30, f"{c.upper:,g}".replace("-", "\N{MINUS SIGN}"), ha="center", va="top", fontsize=10.5, color=INK)
-    if first:
-        strip.text(0.5, 0.54, first, ha="center", va="center", fontsize=9.5, color=INK)
+            upper = 0 if c.upper == style.NOTHING else c.upper
+            strip.text(i + 0.985, 0.30, f"{upper:,g}".replace("-", "\N{MINUS SIGN}"), ha="center", va="top", fontsize=10.5, color=INK)
+    if classes[0].lower == 0:
+        strip.text(0.5, 0.54, classes[0].label, ha="center", va="center", fontsize=9.5, color=INK)
     strip.text(0, 0.78, heading, fontsize=11.5, color=INK, va="bottom")
     strip.set(xlim=(0, len(classes)), ylim=(0, 1))
     strip.axis("off")
 
 
-def _key(figure, axes):
-    """What the lines of the right panel are."""
-    box = axes.get_position()
-    key = figure.add_axes((box.x0 + 0.335, box.y0 - 0.075, 0.14, 0.065))
-    for y, colour, words in ((0.82, style.POCKET, "pocket, short as a whole"), (0.46, BOTTLENECK, "corridor at its limit")):
-        key.plot((0, 0.1), (y, y), color=colour, linewidth=1.8)
-        key.text(0.13, y, words, fontsize=10.5, color=INK, va="center")
+def _key(figure, axes, bottlenecks=True):
+    """What the lines of a map with pockets are."""
+    key = figure.add_axes((axes.get_position().x0 + 0.335, _foot(figure, axes, 0.7), 0.14, 0.61 / figure.get_figheight()))
+    lines = [(style.POCKET, "pocket, short as a whole"), (DOUBT, "pocket of doubtful data")]
+    for i, (colour, words) in enumerate(lines + [(BOTTLENECK, "corridor at its limit")] * bottlenecks):
+        key.plot((0, 0.1), (0.9 - 0.34 * i,) * 2, color=colour, linewidth=1.8)
+        key.text(0.13, 0.9 - 0.34 * i, words, fontsize=10.5, color=INK, va="center")
     key.set(xlim=(0, 1), ylim=(0, 1))
     key.axis("off")
+
+
+def _draw_hours(figure, hours):
+    """A strip along the foot of the figure: unserved demand of every hour, and demand behind it."""
+    axes = figure.add_axes((0.035, 0.05, 0.925, 0.115))
+    demand = axes.twinx()
+    demand.plot(hours["hour"], hours["demand_mw"] / 1e3, color="#c9c9c9", linewidth=0.5)
+    axes.fill_between(hours["hour"], hours["unserved_mw"] / 1e3, color=style.REDS[2], linewidth=0)
+    axes.set(ylabel="unserved (GW)", ylim=(0, None), zorder=demand.get_zorder() + 1, facecolor="none",
+             xlim=(hours["hour"].iloc[0], hours["hour"].iloc[-1]))
+    demand.set(ylabel="demand (GW)", ylim=(0, None))
+    for side in (axes, demand):
+        side.spines[["top"]].set_visible(False)
+        side.tick_params(labelsize=9.5, colors=GREY)
+        side.yaxis.label.set(fontsize=10.5, color=INK)
 
 
 def _frame(axes, bounds, words):

@@ -40,6 +40,16 @@ LOADINGS = tuple(Class(a, b, colour, label) for a, b, colour, label in (
     (0, 25, "#d9d9d9", "below 25 %"), (25, 50, "#9ecae1", "25 to 50 %"), (50, 80, "#4292c6", "50 to 80 %"), (80, 99.999, "#fd8d3c", "80 to 100 %"),
     (99.999, math.inf, "#b30000", "at its limit")))
 
+SHARES = tuple(Class(a, b, colour, label) for a, b, colour, label in (
+    (0, 1, "#fddbc7", "up to 1 %"), (1, 5, "#f4a582", "1 to 5 %"), (5, 15, "#d6604d", "5 to 15 %"), (15, 30, "#b2182b", "15 to 30 %"),
+    (30, math.inf, "#67001f", "above 30 %")))
+ENERGY_SHARES = tuple(Class(a, b, colour, label) for a, b, colour, label in (
+    (0, NOTHING, MIDDLE, "none"), (NOTHING, 0.1, "#fddbc7", "up to 0.1 %"), (0.1, 1, "#f4a582", "0.1 to 1 %"), (1, 5, "#d6604d", "1 to 5 %"),
+    (5, 20, "#b2182b", "5 to 20 %"), (20, math.inf, "#67001f", "above 20 %")))
+HOURS = tuple(Class(a, b, colour, label) for a, b, colour, label in (
+    (0, 1, MIDDLE, "never"), (1, 10, "#fde0c5", "up to 9 h"), (10, 100, "#facba6", "10 to 99 h"), (100, 1000, "#f2855d", "100 to 999 h"),
+    (1000, 8000, "#ca3a2c", "1,000 to 7,999 h"), (8000, math.inf, "#4a0c2b", "8,000 h and more")))
+
 
 def diverging(values, unit):
     """Classes for signed values: four reds below zero, grey around it, four blues above.

@@ -28,7 +28,8 @@ def found():
         "supply_mw": supply, "demand_mw": demand, "net_mw": supply - demand, "isolated_deficit_mw": np.maximum(0, demand - supply),
         "residual_deficit_mw": unserved, "residual_share_pct": 100 * unserved / demand, "spare_mw": [80.0, 0, 0, 0, 0],
         "balance_mw": np.array([80.0, 0, 0, 0, 0]) - unserved, "import_limit_mw": [100.0, 150, 30, 0, 40],
-        "pocket_id": [0, 3, 2, 1, 0], "flag": ["", "", "", "no corridor", ""],
+        "pocket_id": [0, 3, 2, 1, 0], "confidence": [1, 1, 1, 0.1, 1.0],
+        "artefact": [False, False, False, True, False], "flag": ["", "", "", "no corridor", ""],
         **{f"{technology}_mw": 0.0 for technology in tables.fact("technologies")["technology"]}})
     plants = pd.DataFrame({
         "plant_id": ["1", "2"], "name": ["Alpha", "Beta"], "state": "XX", "region_id": ["A", "C"], "fuel": ["nuclear", "oil"],
@@ -40,9 +41,10 @@ def found():
         "bottleneck": [1, 1, 0], "pocket_id": [3, 2, 0], "worth_mw": [10.0, 0, 0],
         "tail_row": [row[a] for a, *_ in LIMITS], "head_row": [row[b] for _, b, *_ in LIMITS]})
     pockets = pd.DataFrame({
-        "pocket_id": [1, 2, 3], "name": ["Region D", "Region C", "Region B"], "regions": 1, "supply_mw": [0.0, 50, 0],
+        "pocket_id": [1, 2, 3], "name": ["Region D", "Region C", "Region B"], "members": [[3], [2], [1]], "regions": 1, "supply_mw": [0.0, 50, 0],
         "demand_mw": [50.0, 100, 100], "import_limit_mw": [0.0, 30, 150], "residual_deficit_mw": [50.0, 20, 10],
-        "residual_share_pct": [100.0, 20, 10], "corridors": [0, 1, 2], "flag": ["no corridor", "", ""]})
+        "residual_share_pct": [100.0, 20, 10], "corridors": [0, 1, 2], "confidence": [0.1, 1, 1],
+        "artefact": [True, False, False], "flag": ["no corridor", "", ""]})
     return findings.Findings(regions, plants, corridors, pockets, pd.Timestamp("2023-07-01 20:00"), "nameplate", "what is on the plates")
 
 
@@ -157,7 +159,7 @@ def test_round_steps_by_hand(values, steps):
     np.testing.assert_allclose(style.round_steps(values, 4), steps, rtol=1e-12)  # 10.0 ** -3 is not 0.001 to the bit
 
 
-@pytest.mark.parametrize("classes", [style.diverging([1, -900, 30], "MW"), style.short_or_spare([1, -900, 30], "MW"), style.VOLTAGES, style.LOADINGS, publish.SHARES])
+@pytest.mark.parametrize("classes", [style.diverging([1, -900, 30], "MW"), style.short_or_spare([1, -900, 30], "MW"), style.VOLTAGES, style.LOADINGS, style.SHARES, style.ENERGY_SHARES, style.HOURS])
 def test_classes_leave_no_gap(classes):
     for one, following in zip(classes, classes[1:]):
         assert one.upper == following.lower
@@ -200,7 +202,7 @@ def test_map_is_a_picture(built, found, tmp_path):
     assert picture.shape[1] >= 2000
     colours = {tuple(c) for c in picture.reshape(-1, 3)[::7]}
     for share in (100, 20, 10):  # the three pockets have the colours of their classes
-        wanted = next(c.colour for c in publish.SHARES if c.lower <= share < c.upper)
+        wanted = next(c.colour for c in style.SHARES if c.lower <= share < c.upper)
         assert tuple(int(wanted[i:i + 2], 16) for i in (1, 3, 5)) in colours
 
 
@@ -208,6 +210,6 @@ def test_results_agree_with_the_layers(built, found, tmp_path):
     got = output.write_results(tmp_path / "results.json", built, found)
     assert got == json.loads((tmp_path / "results.json").read_text())
     assert got["residual_deficit_mw"]["value"] == 80 and got["isolated_deficit_mw"]["value"] == 200
-    assert got["flagged_deficit_mw"]["value"] == 50
+    assert got["artefact_deficit_mw"]["value"] == 50
     for name in ("supply_mw", "demand_mw", "isolated_deficit_mw", "residual_deficit_mw", "pockets"):
         assert {"value", "unit", "basis", "hour"} <= set(got[name])
