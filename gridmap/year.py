@@ -72,18 +72,18 @@ class Store:
 
     def __init__(self, out, key):
         out = pathlib.Path(out)
-        self.folder = out.parent / f".{out.name}.hours"
+        self.folder, self.key = out.parent / f".{out.name}.hours", key
         stamp = self.folder / "key"
         if not stamp.exists() or stamp.read_text() != key:
             shutil.rmtree(self.folder, ignore_errors=True)
-            self.folder.mkdir(parents=True)
-            stamp.write_text(key)
 
     def has(self, month):
         return all(self._path(name, month).exists() for name in DATASETS)
 
     def put(self, month, tables):
         """Write the tables of a month, each under its name only when it is whole."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "key").write_text(self.key)
         for name, table in tables.items():
             path = self._path(name, month)
             path.parent.mkdir(parents=True, exist_ok=True)
