@@ -5,6 +5,7 @@ import contextlib
 import click
 
 from gridmap import InputError, __version__
+from gridmap.config import EXPORTS
 
 
 class Refusal(click.ClickException):
@@ -47,6 +48,8 @@ def main():
 @click.option("--hour", help="Hour in UTC, 2023-07-27T22:00Z; default: the hour of the highest total demand.")
 @click.option("--year", type=int, help="Every hour of this year instead of one hour; goes on where it was cut off.")
 @click.option("--basis", help="What counts as capacity; default: effective.")
+@click.option("--also", multiple=True, type=click.Choice(EXPORTS), help="Write this too; may be given several times.")
+@click.option("--merge", is_flag=True, help="Solve again with regions whose data can't be right joined to a neighbour; both answers are kept.")
 @click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"]))
 @click.option("--quiet", is_flag=True, help="Say nothing unless something is wrong.")
 def run(out, config, device, quiet, **options):
@@ -59,9 +62,7 @@ def run(out, config, device, quiet, **options):
         from gridmap import pipeline
         from gridmap.config import from_options
 
-        given = from_options(config, **options)
-        go = pipeline.run_year if given.year else pipeline.run
-        go(given, out, device, say)
+        pipeline.run(from_options(config, **options), out, device, say)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 from gridmap import InputError
 
 FILES = ("plants", "places", "hydro", "demand", "areas", "population", "limits", "regions", "lines", "profiles", "outages")
+EXPORTS = ("flatgeobuf", "pypsa")
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class Config:
     and sun gave; how often each technology is out.
     hour: "2023-07-27T22:00Z", UTC. year: every hour of it instead. basis: what counts as capacity, a name of `supply.BASES`.
     columns: {table: {field: column}} for files of a layout that columns.csv does not know.
+    also: exports besides, names of `export.EXPORTS`. merge: solve a second time with artefacts joined to their neighbours.
     """
 
     plants: Path | None = None
@@ -35,6 +37,8 @@ class Config:
     year: int | None = None
     basis: str = "effective"
     columns: dict = field(default_factory=dict)
+    also: tuple = ()
+    merge: bool = False
 
     @property
     def own_files(self):
@@ -43,7 +47,7 @@ class Config:
 
     def options(self):
         """What the manifest records."""
-        return {name: value if name == "columns" else str(value) for name, value in asdict(self).items() if value}
+        return {name: str(value) if isinstance(value, Path | int) and value is not True else value for name, value in asdict(self).items() if value}
 
 
 def from_options(toml=None, **options):
@@ -52,8 +56,10 @@ def from_options(toml=None, **options):
     Paths in the TOML are taken from the folder it lies in; those in options from the working directory.
     Raises InputError for a file that is missing or not TOML, and for a key or a value that no run knows.
     """
-    given = {name: value for name, value in options.items() if value is not None}
+    given = {name: value for name, value in options.items() if value not in (None, (), False)}
     config = Config(**{**(_from_toml(Path(toml)) if toml else {}), **_paths(given, Path())})
+    if config.year and "pypsa" in config.also:
+        raise InputError("also = pypsa: a PyPSA network is made of one hour; give an hour instead of a year")
     if config.hour and config.year:
         raise InputError(f"hour {config.hour} and year {config.year} are both given; choose one")
     for role, path in config.own_files.items():
@@ -86,6 +92,8 @@ def _is_column_map(value):
 
 KINDS = {
     "columns": (_is_column_map, "a table of texts; write [columns.plants] and below it nameplate_mw = \"MW\""),
+    "also": (lambda value: isinstance(value, list) and set(value) <= set(EXPORTS), f"a list of {', '.join(EXPORTS)}; write also = [\"{EXPORTS[0]}\"]"),
+    "merge": (lambda value: isinstance(value, bool), "true or false"),
     "year": (lambda value: type(value) is int, "a whole number; write year = 2023"),
 }
 

@@ -11,7 +11,6 @@ from cukernels.backend import array_module, to_device, to_host
 from gridmap import confidence, supply, tables
 
 
-
 @dataclass(frozen=True)
 class Findings:
     """One hour solved: DataFrames of regions, plants, corridors and pockets (see the functions of these names).

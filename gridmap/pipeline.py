@@ -3,75 +3,99 @@
 from cukernels.backend import choose_device
 from cukernels.run import Run
 
-from gridmap import capacity, chronicle, findings, geofiles, layers, output, publish, read, repair, supply, year
+from gridmap import (
+    capacity,
+    chronicle,
+    export,
+    findings,
+    geofiles,
+    layers,
+    merge,
+    output,
+    publish,
+    read,
+    repair,
+    supply,
+    year,
+)
 
 PACKAGES = ("cukernels-chipmap-gridmap", "numpy", "scipy", "numba", "pandas", "geopandas", "shapely", "pyproj", "pyogrio", "pyarrow", "matplotlib")
+MERGED = "merged"
 
 
 def run(config, out, device="auto", say=print):
-    """One hour of a system mapped into the folder `out`.
+    """An hour of a system, or with config.year every hour of a year, mapped into the folder `out`.
 
     config: a config.Config. device: "auto", "cpu" or "cuda". say: called with a line a step and the headline.
     Returns what results.json holds. Raises InputError, DeviceError, FileExistsError before anything stands in `out`.
+    A year cut off goes on after its last whole month when it is started again.
     """
     device = choose_device(device)
     say(f"device: {device.why}")
+    solve, headline = (solve_year, output.year_headline) if config.year else (solve_hour, output.headline)
     with Run(out, "gridmap run", config.options(), device, PACKAGES, say=say) as folder:
-        inputs = _placed(config, folder)
-        with folder.step("balance"):
-            balance = supply.balance(inputs, config.hour or inputs.demand.peak_hour(), config.basis)
-        with folder.step("flows and pockets"):
-            found = findings.solve(inputs, balance, device)
-        with folder.step("layers"):
-            shown = layers.build(inputs, found)
-        _write_layers(shown, inputs, folder)
-        with folder.step("map"):
-            results = output.write_results(folder.folder / "results.json", shown, found)
-            publish.draw_map(folder.folder / "map.png", shown, results)
+        with folder.step("read"):
+            inputs = read.load(config)
+            for path in inputs.files:
+                folder.read(path)
+        with folder.step("repair and place"):
+            inputs = repair.repair(inputs)
+        results, regions = solve(inputs, config, device, folder)
+        if config.merge:
+            with folder.step("merge artefacts"):
+                merged, joined = merge.artefacts(inputs, regions)
+                (folder.folder / MERGED).mkdir()
+                joined.to_csv(folder.folder / MERGED / "joined.csv", index=False)
+            second, _ = solve(merged, config, device, folder, MERGED)
         folder.finish()
-    for line in output.headline(results, out):
+        year.forget(out)
+    for line in headline(results, out):
         say(line)
+    if config.merge:
+        for line in headline(second, f"{out}/{MERGED}, {len(joined)} regions joined to a neighbour"):
+            say(line)
     return results
 
 
-def run_year(config, out, device="auto", say=print):
-    """Every hour of config.year, as `run`. Cut off, it goes on after the last whole month when it is started again."""
-    device = choose_device(device)
-    say(f"device: {device.why}")
-    with Run(out, "gridmap run", config.options(), device, PACKAGES, say=say) as folder:
-        inputs = _placed(config, folder)
-        months = year.months_of(year.hours_of(inputs, config.year))
-        store = year.Store(out, year.key(folder.manifest))
-        for month, hours in months.items():
-            with folder.step(f"{month}, {len(hours)} hours"):
-                store.has(month) or store.put(month, year.solve_month(inputs, hours, config.basis, device))
-        with folder.step("regions and pockets"):
-            found = chronicle.tell(inputs, store.read(), config.year, config.basis, capacity.BASES[config.basis].says)
-        with folder.step("layers"):
-            shown = layers.build(inputs, found)
-        _write_layers(shown, inputs, folder)
-        with folder.step("map"):
-            output.write_hours(folder.folder, found)
-            results = output.write_year(folder.folder / "results.json", shown, found)
-            publish.draw_year(folder.folder / "map.png", shown, found, results)
-        store.move_to(folder.folder / "hourly")
-        folder.finish()
-    for line in output.year_headline(results, out):
-        say(line)
-    return results
+def solve_hour(inputs, config, device, run, part=""):
+    """One hour solved and written to the folder `part` of the run: (what results.json holds, regions of the findings)."""
+    place = run.folder / part
+    with run.step("balance"):
+        balance = supply.balance(inputs, config.hour or inputs.demand.peak_hour(), config.basis)
+    with run.step("flows and pockets"):
+        found = findings.solve(inputs, balance, device)
+    shown = _write_layers(inputs, found, config, run, place)
+    with run.step("map"):
+        results = output.write_results(place / "results.json", shown, found)
+        publish.draw_map(place / "map.png", shown, results)
+    return results, found.regions
 
 
-def _placed(config, folder):
-    with folder.step("read"):
-        inputs = read.load(config)
-        for path in inputs.files:
-            folder.read(path)
-    with folder.step("repair and place"):
-        return repair.repair(inputs)
+def solve_year(inputs, config, device, run, part=""):
+    """Every hour of config.year, likewise."""
+    place = run.folder / part
+    months = year.months_of(year.hours_of(inputs, config.year))
+    store = year.Store(run.out, part, year.key(run.manifest))
+    for month, hours in months.items():
+        with run.step(f"{month}, {len(hours)} hours"):
+            store.has(month) or store.put(month, year.solve_month(inputs, hours, config.basis, device))
+    with run.step("regions and pockets"):
+        found = chronicle.tell(inputs, store.read(), config.year, config.basis, capacity.BASES[config.basis].says)
+    shown = _write_layers(inputs, found, config, run, place)
+    with run.step("map"):
+        output.write_hours(place, found)
+        results = output.write_year(place / "results.json", shown, found)
+        publish.draw_year(place / "map.png", shown, found, results)
+    store.copy_to(place / "hourly")
+    return results, found.regions
 
 
-def _write_layers(shown, inputs, folder):
-    with folder.step("GeoPackage, GeoParquet, CSV"):
-        geofiles.write_geopackage(folder.folder / "gridmap.gpkg", shown)
-        geofiles.write_geoparquet(folder.folder, shown)
-        output.write_tables(folder.folder, shown, inputs)
+def _write_layers(inputs, found, config, run, place):
+    with run.step("layers"):
+        shown = layers.build(inputs, found)
+    with run.step("GeoPackage, GeoParquet, CSV"):
+        geofiles.write_geopackage(place / "gridmap.gpkg", shown)
+        geofiles.write_geoparquet(place, shown)
+        output.write_tables(place, shown, inputs)
+        export.write(place, shown, found, config.also)
+    return shown

@@ -67,12 +67,12 @@ def solve_month(inputs, hours, basis, device="cpu"):
 class Store:
     """The months of a run that are done: a hidden folder beside `out` that outlives a run cut off.
 
-    Months of other inputs, options or program text are thrown away: key says what a month depends on.
+    part: "" or a part of the run that has months of its own. Months of other inputs, options or program text are thrown
+    away: key says what a month depends on.
     """
 
-    def __init__(self, out, key):
-        out = pathlib.Path(out)
-        self.folder, self.key = out.parent / f".{out.name}.hours", key
+    def __init__(self, out, part, key):
+        self.folder, self.key = _hidden(out) / (part or "whole"), key
         stamp = self.folder / "key"
         if not stamp.exists() or stamp.read_text() != key:
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -94,15 +94,22 @@ class Store:
         """{dataset: DataFrame} of all months."""
         return read(self.folder)
 
-    def move_to(self, folder):
-        """Hand the months over to the results: folder/<dataset>/month=2023-07/hours.parquet."""
-        (self.folder / "key").unlink()
-        for path in sorted(self.folder.rglob("*.part")):
-            path.unlink()
-        shutil.move(self.folder, folder)
+    def copy_to(self, folder):
+        """Copy the months to folder/<dataset>/month=2023-07/hours.parquet."""
+        shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns("key", "*.part"))
 
     def _path(self, name, month):
         return self.folder / name / f"month={month}" / "hours.parquet"
+
+
+def forget(out):
+    """Remove the months kept for a run into `out`, which has them now."""
+    shutil.rmtree(_hidden(out), ignore_errors=True)
+
+
+def _hidden(out):
+    out = pathlib.Path(out)
+    return out.parent / f".{out.name}.hours"
 
 
 def read(folder):

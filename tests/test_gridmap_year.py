@@ -103,7 +103,7 @@ def test_cut_off_it_goes_on(told, tmp_path, monkeypatch):
 
 def test_months_of_other_inputs_are_not_taken(tmp_path):
     toml = system(tmp_path)
-    store = year.Store(tmp_path / "out", "a key of other inputs")
+    store = year.Store(tmp_path / "out", "", "a key of other inputs")
     store.put("2023-06", {name: pd.DataFrame({"hour": [0]}) for name in year.DATASETS})
     assert store.has("2023-06")
     assert run("-o", tmp_path / "out", "--config", toml, "--year", 2023).exit_code == 0
@@ -161,7 +161,7 @@ def test_seats_by_law(pockets, random):
     seats = got.groupby(["hour", "pocket"])["seat"].agg(["nunique", "first"])
     assert (seats["nunique"] == 1).all()
     assert not seats.reset_index().duplicated(["hour", "first"]).any()
-    for (h, p), rows in got.groupby(["hour", "pocket"]):
+    for _, rows in got.groupby(["hour", "pocket"]):
         seat = rows["seat"].iloc[0]
         assert seat in set(rows["region"])
         best = energy[rows["region"]]
