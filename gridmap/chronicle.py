@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from gridmap import confidence, findings
+from gridmap import confidence, flow
 
 CORE = 0.5  # a region belongs to a followed pocket if it is in at least this share of its hours
 HOUR = np.timedelta64(1, "h")
@@ -42,7 +42,7 @@ def tell(inputs, found, year, basis, says):
     table["pocket_id"] = _home(told, followed, len(table))
     table = table.join(confidence.assess(inputs, table))
     seat = table.iloc[told["seat"]][["confidence", "artefact", "flag"]].reset_index(drop=True)
-    plants = findings.plants(inputs, found["totals"]["hour"].iloc[0], basis)
+    plants = flow.plants(inputs, found["totals"]["hour"].iloc[0], basis)
     return Chronicle(table, plants, ways, told.join(seat), found["totals"], year, basis, says)
 
 

@@ -19,7 +19,7 @@ PLACED = "point |no coordinates"  # how the rules of repair.py begin that place 
 def assess(inputs, table):
     """DataFrame, row = region: confidence (0..1), flag (reasons in words, "" for none), artefact (bool).
 
-    inputs: read.Inputs after repair. table: the regions of findings or of a chronicle, with pocket_id.
+    inputs: read.Inputs after repair. table: `flow.regions` or `chronicle.regions`, with pocket_id.
     """
     facts = tables.fact("confidence").set_index("reason")
     holds = reasons(inputs, table)

@@ -24,7 +24,7 @@ def pypsa(folder, shown, found):
 
     A bus a region; a generator for each technology it has, p_nom what it can give in the hour, at no cost; a load; a link
     for each corridor with its limits both ways; and one generator more a region for unserved demand at a cost of 1 a MW.
-    So the least cost PyPSA finds is the total unserved demand in MW. found: findings.Findings.
+    So the least cost PyPSA finds is the total unserved demand in MW. found: flow.Findings.
     """
     (folder / "pypsa").mkdir()
     for name, table in pypsa_tables(shown, found).items():

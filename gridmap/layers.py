@@ -20,7 +20,7 @@ UNITED_STATES = pyproj.CRS(5070)  # Albers on NAD83, made for the 48 states
 def build(inputs, found):
     """{layer: GeoDataFrame} with the columns of fields.csv in their order; attrs say its one `geometry_type` and the `run`.
 
-    inputs: read.Inputs (polygons, lines). found: findings.Findings of an hour, or chronicle.Chronicle of a year.
+    inputs: read.Inputs (polygons, lines). found: flow.Findings of an hour, or chronicle.Chronicle of a year.
     """
     crs = equal_area(inputs.regions)
     # what only just misses itself in degrees may cross itself in metres

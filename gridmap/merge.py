@@ -13,7 +13,7 @@ from gridmap import limits
 def artefacts(inputs, table):
     """(Inputs over fewer regions, DataFrame[region_id, name, into, into_name, limit_mw] of what was joined to what).
 
-    Each artefact of `table` (regions of findings or of a chronicle) goes to the region with which its corridors' limits,
+    Each artefact of `table` (`flow.regions` or `chronicle.regions` with their confidence) goes to the region with which its corridors' limits,
     both ways added, are the largest: the electrically nearest. Two artefacts may so join each other, and a chain becomes
     one region, named after the member with the largest demand. One without a corridor stays as it is.
     """

@@ -7,7 +7,7 @@ from gridmap import (
     capacity,
     chronicle,
     export,
-    findings,
+    flow,
     geofiles,
     layers,
     merge,
@@ -58,12 +58,12 @@ def run(config, out, device="auto", say=print):
 
 
 def solve_hour(inputs, config, device, run, part=""):
-    """One hour solved and written to the folder `part` of the run: (what results.json holds, regions of the findings)."""
+    """One hour solved and written to the folder `part` of the run: (what results.json holds, regions with what was found)."""
     place = run.folder / part
     with run.step("balance"):
         balance = supply.balance(inputs, config.hour or inputs.demand.peak_hour(), config.basis)
     with run.step("flows and pockets"):
-        found = findings.solve(inputs, balance, device)
+        found = flow.solve(inputs, balance, device)
     shown = _write_layers(inputs, found, config, run, place)
     with run.step("map"):
         results = output.write_results(place / "results.json", shown, found)

@@ -15,7 +15,7 @@ import pytest
 import shapely
 from small_grid import CORNERS, DEMAND, LIMITS, SUPPLY, UNSERVED, square
 
-from gridmap import findings, geofiles, layers, output, publish, style, tables
+from gridmap import flow, geofiles, layers, output, publish, style, tables
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def found():
         "demand_mw": [50.0, 100, 100], "import_limit_mw": [0.0, 30, 150], "residual_deficit_mw": [50.0, 20, 10],
         "residual_share_pct": [100.0, 20, 10], "corridors": [0, 1, 2], "confidence": [0.1, 1, 1],
         "artefact": [True, False, False], "flag": ["no corridor", "", ""]})
-    return findings.Findings(regions, plants, corridors, pockets, pd.Timestamp("2023-07-01 20:00"), "nameplate", "what is on the plates")
+    return flow.Findings(regions, plants, corridors, pockets, pd.Timestamp("2023-07-01 20:00"), "nameplate", "what is on the plates")
 
 
 @pytest.fixture(scope="module")
