@@ -166,3 +166,27 @@ def test_seats_by_law(pockets, random):
         assert seat in set(rows["region"])
         best = energy[rows["region"]]
         assert energy[seat] == best.max() and seat == best.index[best == best.max()].min()
+
+
+@pytest.mark.slow
+def test_random_hours_of_the_nation_against_highs():
+    """The total of 200 hours drawn at random from the year, by county, each against a linear program."""
+    import scipy.sparse
+    from cukernels import residual_deficit
+    from scipy.optimize import linprog
+
+    from gridmap import read, repair, supply
+
+    inputs = repair.repair(read.load_bundle())
+    hours = inputs.demand.hours[np.sort(np.random.default_rng(2023).choice(8760, 200, replace=False))]
+    give, need = supply.hourly_supply(inputs, hours), np.stack([inputs.demand.at(hour) for hour in hours])
+    ways = [inputs.corridors[c].to_numpy() for c in ("tail", "head", "forward_mw", "backward_mw")]
+    got = residual_deficit(give, need, *ways).total
+    R, E = need.shape[1], len(ways[0])
+    incidence = scipy.sparse.csr_array((np.repeat([1.0, -1], E), (np.concatenate([ways[1], ways[0]]), np.tile(np.arange(E), 2))), shape=(R, E))
+    # served + unserved = demand: what the region gives, what comes in, what is missing
+    balance = scipy.sparse.hstack([scipy.sparse.eye_array(R), scipy.sparse.eye_array(R), incidence]).tocsr()
+    cost = np.repeat([0.0, 1, 0], [R, R, E])
+    for total, supply_mw, demand_mw in zip(got, give, need):
+        bounds = np.column_stack([np.r_[np.zeros(2 * R), -ways[3]], np.r_[supply_mw, demand_mw, ways[2]]])
+        assert linprog(cost, A_eq=balance, b_eq=demand_mw, bounds=bounds, method="highs").fun == pytest.approx(total, rel=1e-6)
