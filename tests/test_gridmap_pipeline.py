@@ -189,3 +189,19 @@ def test_every_region_is_balanced(national):
         np.add.at(come, row[corridors[end]].to_numpy(), sign * corridors["flow_mw"].to_numpy())
     left = regions["supply_mw"] - regions["spare_mw"] + come - regions["demand_mw"] + regions["residual_deficit_mw"]
     assert np.abs(left).max() < 1e-3  # the CSV holds six decimals, a region has up to twenty corridors
+
+
+def test_the_same_findings_on_every_device(xp, tmp_path):
+    """An hour and a month of the small system, solved on the CPU, by the emulated kernels, and on a GPU where there is one."""
+    from gridmap import flow, read, repair, supply, year
+    from gridmap.config import from_options
+
+    device = "cpu" if xp is np else "cuda"
+    inputs = repair.repair(read.load(from_options(small_grid.write(tmp_path))))
+    found = flow.solve(inputs, supply.balance(inputs, small_grid.PEAK, "nameplate"), device)
+    assert found.regions.set_index("region_id")["residual_deficit_mw"].to_dict() == pytest.approx(UNSERVED, abs=1e-9)
+    assert found.corridors["worth_mw"].tolist() == pytest.approx([10, 0, 0])
+    assert found.pockets["residual_deficit_mw"].tolist() == pytest.approx([50, 20, 10])
+    month = year.solve_month(inputs, inputs.demand.hours, "nameplate", device)
+    assert month["totals"]["unserved_mw"].tolist() == pytest.approx([25, 80, 40])
+    assert month["short"]["unserved_mw"].sum() == pytest.approx(145) and len(month["full"]) == 2
