@@ -4,16 +4,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from cukernels.backend import array_module, to_host
-from cukernels.filters import gaussian, noise_of
 from cukernels.potts import label_posterior, relax_labels
 
 from chipmap import InputError
-from chipmap.mixture import field_basis, fit_mixtures, sharpen
-
-MAX_PHASES = 8
-SAMPLE = 40_000  # flat pixels that the mixture is fitted to
-SCALES = (1.8, 2.5, 3.5)  # of the smoothing, pixels
-CLEAR = 6.0  # levels stand clear of the noise when they are so many standard deviations apart
+from chipmap.levels import MAX_LEVELS as MAX_PHASES
+from chipmap.levels import find_levels
 
 
 @dataclass
@@ -64,17 +59,15 @@ def segment(image, phases=None, noise_sigma=None, strength=1.0):
     """
     xp = array_module(image)
     grey = _checked(xp, image, phases)
-    noise = _noise(grey) if noise_sigma is None else float(noise_sigma)
-    scale, smooth, mixture, evidence = _levels(xp, grey, noise, phases)
-    drift = _drift(xp, mixture.field, grey.shape)
-    smooth -= drift
-    unary = _unary(xp, smooth, mixture, noise / _reduction(scale))
+    levels = find_levels(grey, int(phases or 1), noise_sigma)
+    mixture, smooth = levels.mixture, levels.smooth - levels.drift
+    unary = _unary(xp, smooth, mixture, levels.noise_left)
     contrast = _edge_contrast(mixture)
     labels, _ = relax_labels(unary, smooth, strength, contrast)
     _leave_ramps(xp, unary, labels, smooth, reach=2)
     labels, _ = relax_labels(unary, smooth, strength, contrast)
     posterior = label_posterior(unary, labels, smooth, strength, contrast)
-    return _merged(xp, labels, posterior, mixture, evidence, phases, drift, _notes(mixture, noise, scale))
+    return _merged(xp, labels, posterior, levels, phases)
 
 
 def _checked(xp, image, phases):
@@ -88,75 +81,6 @@ def _checked(xp, image, phases):
     if float(grey.min()) == float(grey.max()):
         raise InputError("every pixel of the picture has the same value: there are no phases to find")
     return grey
-
-
-def _noise(grey):
-    """Standard deviation of the noise, at least a thousandth of the range: stored values are rounded, and may be smooth."""
-    return max(float(noise_of(grey)), 1e-3 * float(grey.max() - grey.min()))
-
-
-def _levels(xp, grey, noise, phases):
-    """Smoothing scale, smoothed picture, mixture, evidence; the scale grows until the levels stand clear of the noise."""
-    for scale in SCALES:
-        smooth = _smooth(grey, scale)
-        mixture, evidence = _fit(xp, smooth, noise / _reduction(scale), scale, phases)
-        gap = np.diff(mixture.mean).min() if len(mixture.mean) > 1 else np.inf
-        if gap > CLEAR * noise / _reduction(scale):
-            break
-    return scale, smooth, mixture, evidence
-
-
-def _smooth(grey, scale):
-    """Gaussian smoothing that leaves parabolas alone (twicing: 2 G - G * G), so that narrow gaps stay open."""
-    once = gaussian(grey, scale)
-    return 2 * once - gaussian(once, scale)
-
-
-def _reduction(scale):
-    """By how much `_smooth` lowers white noise."""
-    return scale * np.sqrt(4 * np.pi / (4 - 8 / 3 + 1 / 2))
-
-
-def _fit(xp, smooth, noise, scale, phases):
-    """Mixture of the flat pixels with the best evidence, and the evidence of every number of phases tried."""
-    grey, y, x, trust = _flat_sample(xp, smooth, noise, scale)
-    basis = field_basis(y, x, smooth.shape)
-    floor = max(noise, np.ptp(np.quantile(grey, [0.01, 0.99])) / 100)
-    fits = fit_mixtures(grey, basis, floor, range(1, MAX_PHASES + 1), 1 / (4 * np.pi * scale**2))
-    least = int(phases or 1)
-    best = max(range(least - 1, MAX_PHASES), key=lambda i: fits[i].evidence)
-    return sharpen(fits[best], grey, basis, trust), {i + 1: fit.evidence for i, fit in enumerate(fits)}
-
-
-def _flat_sample(xp, smooth, noise, scale):
-    """Grey, row, column and trust of up to SAMPLE pixels whose surroundings are flat: little slope, little curvature."""
-    rng = np.random.default_rng(0)
-    height, width = smooth.shape
-    count = 4 * SAMPLE
-    if height * width <= count:
-        y, x = np.divmod(np.arange(height * width), width)
-    else:
-        y, x = rng.integers(0, height, count), rng.integers(0, width, count)
-    here, up, down, left, right = (to_host(smooth[xp.asarray(np.clip(y + dy, 0, height - 1)), xp.asarray(np.clip(x + dx, 0, width - 1))])
-                                   .astype(float) for dy, dx in ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1)))
-    slope = np.hypot(down - up, right - left) / 2 * scale
-    curvature = np.abs(up + down + left + right - 4 * here) / 2 * scale**2
-    bend = np.hypot(slope, curvature)
-    limit = max(2 * noise, 0.04 * np.ptp(np.quantile(here, [0.01, 0.99])))
-    flat = np.flatnonzero(bend < limit)
-    if len(flat) < 1000:
-        flat = np.argsort(bend)[:max(1000, len(bend) // 10)]
-    flat = rng.permutation(flat)[:SAMPLE]
-    return here[flat], y[flat], x[flat], np.exp(-4.5 * (bend[flat] / limit) ** 2)
-
-
-def _drift(xp, coefficients, shape):
-    y, x = xp.arange(shape[0], dtype=np.float32)[:, None], xp.arange(shape[1], dtype=np.float32)[None, :]
-    total = xp.zeros(shape, np.float32)
-    u, v = 2 * x / max(shape[1] - 1, 1) - 1, 2 * y / max(shape[0] - 1, 1) - 1
-    for c, term in zip(coefficients, (u, v, u * u - np.float32(1 / 3), u * v, v * v - np.float32(1 / 3))):
-        total += np.float32(c) * term
-    return total
 
 
 def _borders(mixture, area):
@@ -218,9 +142,9 @@ def _steps_until(xp, at, labels, own, sign, direction, reach):
     return steps
 
 
-def _merged(xp, labels, posterior, mixture, evidence, phases, drift, notes):
+def _merged(xp, labels, posterior, levels, phases):
     """`Phases` with levels joined until as many are left as were asked for."""
-    count = len(mixture.mean)
+    mixture, count = levels.mixture, len(levels.mixture.mean)
     area = to_host(xp.bincount(labels.ravel(), minlength=count)) / labels.size
     groups = _groups(mixture.mean, area, int(phases or count))
     table = np.empty(count, np.int32)
@@ -231,8 +155,8 @@ def _merged(xp, labels, posterior, mixture, evidence, phases, drift, notes):
         posterior = xp.stack([posterior[group].sum(0) for group in groups])
     main = [max(group, key=lambda k: area[k]) for group in groups]
     return Phases(labels, posterior, mixture.mean[main], mixture.sigma[main],
-                  np.array([area[group].sum() for group in groups]), evidence, phases is None,
-                  [[float(mixture.mean[k]) for k in group] for group in groups], drift, notes)
+                  np.array([area[group].sum() for group in groups]), levels.evidence, phases is None,
+                  [[float(mixture.mean[k]) for k in group] for group in groups], levels.drift, _notes(levels))
 
 
 def _groups(mean, area, wanted):
@@ -253,9 +177,9 @@ def _groups(mean, area, wanted):
     return groups
 
 
-def _notes(mixture, noise, scale):
-    lines = [f"noise {noise:.3g} grey levels, smoothed with sigma {scale:g} px"]
-    drift = float(np.abs(mixture.field).sum())
-    if drift > 2 * noise:
+def _notes(levels):
+    lines = [f"noise {levels.noise:.3g} grey levels, smoothed with sigma {levels.scale:g} px"]
+    drift = float(np.abs(levels.mixture.field).sum())
+    if drift > 2 * levels.noise:
         lines.append(f"brightness drifts by up to {drift:.3g} grey levels over the picture; allowed for")
     return lines

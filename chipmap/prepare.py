@@ -1,0 +1,121 @@
+"""Picture -> picture worth looking at: databar cut, brightness drift taken off, noise lowered; each with what it changed."""
+
+import re
+from dataclasses import dataclass, field
+
+import numpy as np
+from cukernels.backend import array_module, to_device, to_host
+from cukernels.filters import denoise as nonlocal_means
+from cukernels.filters import noise_of
+
+from chipmap import InputError
+from chipmap.levels import find_levels
+
+
+@dataclass
+class Prepared:
+    """image: (H, W) float32 grey values of what is left; nothing is ever resampled.
+
+    noise_sigma: standard deviation of a pixel's noise, grey levels. crop: (top, bottom, left, right) kept of the stored
+    picture. report: one dict a step, {"step", "done": bool, "what": sentence, "changed": rms change in grey levels}.
+    """
+
+    image: np.ndarray
+    noise_sigma: float
+    crop: tuple
+    report: list = field(default_factory=list)
+
+
+def prepare(picture, crop=None, databar=True, drift=False, denoise=False, device="cpu"):
+    """Prepare a `read.Picture` for segmentation.
+
+    crop: (top, bottom, left, right), or text as "0:700,0:1024" (rows, columns); without it the databar is looked for
+    and cut where `databar`. drift: take the slow brightness background off (segmentation allows for it anyway).
+    denoise: non-local means. device: a `backend.Device`, "cpu" or "cuda"; the image comes back there.
+
+    Returns `Prepared`. Raises InputError for a crop outside the picture, or one that leaves less than 4 x 4 pixels.
+    """
+    box, found = _box(picture, crop, databar)
+    top, bottom, left, right = box
+    image = to_device(np.ascontiguousarray(picture.image[top:bottom, left:right]), device)
+    if float(image.min()) == float(image.max()):
+        raise InputError(f"{picture.path}: every pixel of rows {top}-{bottom}, columns {left}-{right} has one value: crop elsewhere")
+    report = [found]
+    noise = noise_of(image)
+    if drift:
+        field_ = find_levels(image, noise=_at_least_rounding(noise, image)).drift
+        image = image - field_
+        report.append(_row("drift", True, f"brightness background of {_span(field_):.3g} grey levels taken off", _rms(field_)))
+    if denoise:
+        smooth = nonlocal_means(image, noise)
+        report.append(_row("denoise", True, f"non-local means at noise {noise:.3g}", _rms(smooth - image)))
+        image, noise = smooth, noise_of(smooth)
+    report.append(_row("noise", False, f"white noise of {noise:.3g} grey levels", 0.0))
+    return Prepared(image, noise, box, report)
+
+
+def databar_start(image):
+    """First row of a databar at the foot of the picture, or None.
+
+    A databar is drawn: in almost each of its rows most pixels have one and the same value, which no detector gives. It
+    is 2-25 % of the height, and the rows above it are not like that. image: (H, W).
+    """
+    image = to_host(image)
+    height = len(image)
+    drawn = np.array([_commonest_share(row) > 0.5 for row in image[height - height // 4:]])
+    like = np.cumsum(drawn[::-1])[::-1] / np.arange(len(drawn), 0, -1)
+    starts = np.flatnonzero(drawn & (like > 0.8))
+    if not len(starts) or len(drawn) - starts[0] < max(6, height // 50):
+        return None
+    start = height - len(drawn) + int(starts[0])
+    above = [_commonest_share(row) > 0.5 for row in image[max(0, start - 2 * (height - start)):start - 2]]
+    return None if np.mean(above) > 0.2 else start
+
+
+def _commonest_share(row):
+    _, counts = np.unique(row, return_counts=True)
+    return counts.max() / len(row)
+
+
+def _box(picture, crop, databar):
+    height, width = picture.image.shape
+    if crop is not None:
+        box = _parse_crop(crop, height, width)
+        return box, _row("crop", True, f"kept rows {box[0]}-{box[1]}, columns {box[2]}-{box[3]}, as asked", 0.0)
+    start = source = None
+    if databar and picture.databar_rows:
+        start, source = height - picture.databar_rows, "the microscope's tags"
+    elif databar:
+        start, source = databar_start(picture.image), "its drawn rows"
+    if start is None:
+        return (0, height, 0, width), _row("databar", False, "no databar found" if databar else "databar not looked for", 0.0)
+    return (0, start, 0, width), _row("databar", True, f"cut {height - start} rows at the foot, by {source}", 0.0)
+
+
+def _parse_crop(crop, height, width):
+    if isinstance(crop, str):
+        match = re.fullmatch(r"\s*(\d*):(\d*)\s*,\s*(\d*):(\d*)\s*", crop)
+        if not match:
+            raise InputError(f"crop {crop!r} can't be read: write rows and columns to keep, for example 0:700,0:1024")
+        crop = [int(t) if t else d for t, d in zip(match.groups(), (0, height, 0, width))]
+    top, bottom, left, right = crop
+    if not (0 <= top <= bottom - 4 <= height - 4 and 0 <= left <= right - 4 <= width - 4):
+        raise InputError(f"crop rows {top}:{bottom}, columns {left}:{right} is not 4 x 4 pixels or more inside {height} x {width}: "
+                         "give rows and columns within the picture")
+    return int(top), int(bottom), int(left), int(right)
+
+
+def _at_least_rounding(noise, image):
+    return max(noise, 1e-3 * float(image.max() - image.min()))
+
+
+def _row(step, done, what, changed):
+    return {"step": step, "done": done, "what": what, "changed": float(changed)}
+
+
+def _rms(array):
+    return float(array_module(array).sqrt((array.astype(np.float64) ** 2).mean()))
+
+
+def _span(array):
+    return float(array.max() - array.min())
