@@ -10,7 +10,8 @@ import pandas as pd
 
 from gridmap import tables
 
-MONTHS = 0.25       # of all hours
+OFTEN = 0.25        # of all hours
+MONTH = 720         # hours
 SAID = 0.01         # smaller shares count but are not put into words
 LOPSIDED = 0.1      # of the limits out of the region
 PLACED = "point |no coordinates"  # how the rules of repair.py begin that place a plant
@@ -46,7 +47,7 @@ def reasons(inputs, table):
         "imputed": imputed_share(inputs.demand),
     }
     if "hours_short" in table:
-        holds["short_for_months"] = table["hours_short"].to_numpy() >= MONTHS * len(inputs.demand.hours)
+        holds["short_for_months"] = table["hours_short"].to_numpy() >= max(OFTEN * len(inputs.demand.hours), MONTH)
     else:
         holds["below_load"] = (table["supply_mw"] + into < table["demand_mw"]).to_numpy()
     alone = rated < lightest(inputs.demand, np.arange(count), count)  # one without corridors may well feed itself

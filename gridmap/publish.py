@@ -23,7 +23,7 @@ def draw_map(path, shown, results):
 
     shown: what `layers.build` made; results: what `output.write_results` wrote. Left: net_mw of each region, whatever its
     neighbours have. Right: the share of demand left unserved after the flows, corridors at their limit, pockets outlined
-    and the largest ranked.
+    and the largest credible ones ranked.
     """
     regions, corridors, pockets = (shown[name] for name in ("regions", "corridors", "pockets"))
     figure, left, right = _sheet(regions, 9.4, ("On its own", "After what the lines can carry"))
@@ -38,7 +38,8 @@ def draw_map(path, shown, results):
     _draw_pockets(right, pockets)
     _legend(figure, right, SERVED_OR_NOT, "demand that can't be served (% of the region's)")
     _key(figure, right)
-    _list_pockets(figure, right, [f"{p.name}: {p.residual_deficit_mw:,.0f} MW, {p.residual_share_pct:.0f} % of its demand" for p in pockets.itertuples()])
+    _list_pockets(figure, right, [f"{_name(p)}: {p.residual_deficit_mw:,.0f} MW, {p.residual_share_pct:.0f} % of its demand"
+                                  for p in _credible(pockets).itertuples()])
     _write(figure, left, path, *_words(results))
 
 
@@ -56,7 +57,8 @@ def draw_year(path, shown, found, results):
     _draw_pockets(right, pockets)
     _legend(figure, right, style.HOURS, "hours of the year (h)")
     _key(figure, right, bottlenecks=False)
-    _list_pockets(figure, right, [f"{p.name}: {p.unserved_mwh / 1e3:,.0f} GWh in {p.hours_short:,} h, at worst {p.worst_mw:,.0f} MW" for p in pockets.itertuples()])
+    _list_pockets(figure, right, [f"{_name(p)}: {p.unserved_mwh / 1e3:,.0f} GWh in {p.hours_short:,} h, at worst {p.worst_mw:,.0f} MW"
+                                  for p in _credible(pockets).itertuples()])
     _draw_hours(figure, found.hours)
     _write(figure, left, path, *_year_words(results))
 
@@ -159,7 +161,7 @@ def _draw_bottlenecks(axes, corridors):
 
 
 def _draw_pockets(axes, pockets):
-    """Outlines, and on the largest their rank, moved apart where they would lie on each other."""
+    """Outlines, and on the largest credible ones their rank, moved apart where they would lie on each other."""
     from matplotlib.collections import LineCollection
 
     if len(pockets) == 0:
@@ -167,7 +169,7 @@ def _draw_pockets(axes, pockets):
     for doubt, colour in ((True, DOUBT), (False, style.POCKET)):
         rings = _rings(pockets.geometry[pockets.artefact == doubt])
         axes.add_collection(LineCollection(rings, colors=colour, linewidths=1.1, zorder=4 + (not doubt) / 2))
-    points = pockets.geometry.head(NAMED_POCKETS).representative_point()
+    points = _credible(pockets).geometry.representative_point()
     home = np.column_stack((points.x, points.y))
     x0, x1, y0, y1 = axes.axis()
     for rank, (here, there) in enumerate(zip(home, _apart(home, 0.028 * max(x1 - x0, y1 - y0))), start=1):
@@ -176,8 +178,20 @@ def _draw_pockets(axes, pockets):
                   bbox={"boxstyle": "circle,pad=0.18", "facecolor": INK, "edgecolor": "white", "linewidth": 0.8})
 
 
+def _credible(pockets):
+    """The largest pockets whose data do not contradict the world, in order."""
+    return pockets[~pockets.artefact.astype(bool)].head(NAMED_POCKETS)
+
+
+def _name(pocket):
+    others = pocket.regions - 1
+    return pocket.name + (f" +{others}" if others else "")
+
+
 def _apart(points, distance):
     """The points pushed from each other until each two are `distance` apart (or 200 rounds are over)."""
+    if len(points) < 2:
+        return points
     points = points + np.linspace(0, 1e-3, len(points))[:, None]  # two at one place need a direction
     for _ in range(200):
         gap = points[:, None] - points[None]
@@ -192,7 +206,7 @@ def _apart(points, distance):
 def _list_pockets(figure, axes, words):
     """The ranked pockets in words, in columns of four under the legend of a map."""
     left, line = axes.get_position().x0 + 0.012, 0.21 / figure.get_figheight()
-    for i, text in enumerate(words[:NAMED_POCKETS]):
+    for i, text in enumerate(words):
         figure.text(left + 0.24 * (i // 4), _foot(figure, axes, 0.82) - line * (i % 4), f"{i + 1}  {text}", fontsize=10.5, color=INK, va="top")
 
 
