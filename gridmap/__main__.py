@@ -17,12 +17,14 @@ class Refusal(click.ClickException):
 @contextlib.contextmanager
 def refusing():
     """What the user can mend ends in a sentence, not in a traceback."""
-    from cukernels.backend import DeviceError
+    from cukernels.backend import DeviceError, NotConverged
 
     try:
         yield
     except (InputError, DeviceError, FileExistsError) as error:
         raise Refusal(" ".join(str(error).split())) from None
+    except NotConverged as error:
+        raise click.ClickException(f"nothing was written, because the flows did not converge: {error}") from None
 
 
 FILE = click.Path(dir_okay=False)

@@ -1,6 +1,9 @@
 """Tables and numbers of a run as CSV and JSON. Every number says its unit, its capacity basis and its hour."""
 
+import pandas as pd
 from cukernels.run import write_json
+
+from gridmap import layers
 
 WORST = 10
 TOTALS = {
@@ -20,7 +23,9 @@ ARTEFACT = "see their flag"
 
 
 def write_tables(folder, shown, inputs):
-    """regions.csv, pockets.csv, corridors.csv (the layers without their shapes), repair.csv and account.csv."""
+    """regions.csv, pockets.csv, corridors.csv (the layers without their shapes), columns.csv (what each column of a layer is,
+    with its unit), repair.csv (what was done to each row) and account.csv (where every MW went)."""
+    pd.DataFrame(layers.titles(shown), columns=["layer", "column", "title", "description"]).to_csv(folder / "columns.csv", index=False)
     for name in ("regions", "pockets", "corridors"):
         shown[name].drop(columns="geometry").to_csv(folder / f"{name}.csv", index=False, float_format="%.6f")
     inputs.report.to_csv(folder / "repair.csv", index=False)
@@ -35,7 +40,7 @@ def write_results(path, shown, found):
     def number(value, unit, how):
         return {"value": float(value), "unit": unit, "basis": found.basis, "hour": hour, "how": how}
 
-    artefacts = regions["residual_deficit_mw"][regions["artefact"]].sum()
+    artefacts = regions["residual_deficit_mw"][regions["artefact"].astype(bool)].sum()
     results = {
         "hour": hour,
         "basis": found.basis,
@@ -48,6 +53,7 @@ def write_results(path, shown, found):
         "bottlenecks": {**number((corridors["bottleneck"] > 0).sum(), "corridors", "at their limit into a pocket in every flow that serves the most"),
                         "worst": _rows(corridors.nlargest(WORST, "worth_mw").query("worth_mw > 0"))},
     }
+    results["residual_deficit_mw"].update(_doubt(results["residual_deficit_mw"], results["artefact_deficit_mw"]))
     write_json(path, results)
     return results
 
@@ -72,7 +78,7 @@ def write_year(path, shown, found):
         "basis_counts": found.says,
         "regions": len(regions),
         **{name: number(regions[name].sum(), "MWh", how) for name, how in YEAR_TOTALS.items()},
-        "artefact_mwh": number(regions["unserved_mwh"][regions["artefact"]].sum(), "MWh",
+        "artefact_mwh": number(regions["unserved_mwh"][regions["artefact"].astype(bool)].sum(), "MWh",
                                "part of unserved_mwh in regions whose data contradict the world: " + ARTEFACT),
         "peak_demand_mw": {**number(hours["demand_mw"].max(), "MW", "highest hourly sum over regions"),
                            "hour": _stamp(hours.loc[hours["demand_mw"].idxmax(), "hour"])},
@@ -83,6 +89,7 @@ def write_year(path, shown, found):
         "bottlenecks": {**number((corridors["hours_full"] > 0).sum(), "corridors", "at their limit into a pocket in at least one hour"),
                         "worst": _rows(corridors.nlargest(WORST, "worth_mwh_per_mw").query("worth_mwh_per_mw > 0"))},
     }
+    results["unserved_mwh"].update(_doubt(results["unserved_mwh"], results["artefact_mwh"]))
     write_json(path, results)
     return results
 
@@ -108,6 +115,12 @@ def year_headline(results, out):
     yield f"  of that in regions whose data can't be right {results['artefact_mwh']['value'] / 1e6:,.3f} TWh"
     yield f"  worst hour {results['worst_hour']['value'] / 1e3:,.3f} GW at {results['worst_hour']['hour']}"
     yield f"results: {out}"
+
+
+def _doubt(number, artefacts):
+    """Bounds of an unserved amount: without and with the part that the data can't be right about."""
+    return {"lower": number["value"] - artefacts["value"], "upper": number["value"],
+            "doubt": "lower leaves out the regions whose data contradict the world; supply and demand are taken as given"}
 
 
 def _stamp(hour):

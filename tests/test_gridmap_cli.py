@@ -172,6 +172,20 @@ def test_cuda_is_never_replaced_in_silence(grid):
     refused(CliRunner().invoke(main, ["run", "-o", str(out), "--config", str(toml), "--device", "cuda"]), out, "no CUDA device")
 
 
+def test_not_converged_is_no_result(grid, monkeypatch):
+    from cukernels.backend import NotConverged
+
+    from gridmap import flow
+
+    def failing(*arguments):
+        raise NotConverged("hour 0: 3 of 9 units find no way")
+
+    monkeypatch.setattr(flow, "residual_deficit", failing)
+    _, toml, out = grid
+    result = command(toml, out)
+    assert result.exit_code == 1 and "did not converge" in result.stderr and "hour 0" in result.stderr and not out.exists()
+
+
 def test_without_out_it_says_so():
     result = CliRunner().invoke(main, ["run"])
     assert result.exit_code == 2 and "--out" in result.stderr

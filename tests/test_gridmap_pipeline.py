@@ -17,7 +17,7 @@ from small_grid import DEMAND, SUPPLY, UNSERVED
 from gridmap.__main__ import main
 
 LAYERS = ("regions", "plants", "lines", "corridors", "pockets")
-FILES = {"gridmap.gpkg", *(f"{name}.parquet" for name in LAYERS), "regions.csv", "pockets.csv", "corridors.csv", "repair.csv", "account.csv",
+FILES = {"gridmap.gpkg", *(f"{name}.parquet" for name in LAYERS), "regions.csv", "pockets.csv", "corridors.csv", "columns.csv", "repair.csv", "account.csv",
          "map.png", "results.json", "manifest.json"}
 
 
@@ -79,6 +79,18 @@ def test_an_hour_asked_for(tmp_path):
     found = results(tmp_path / "out")
     assert found["hour"] == "2023-07-01T19:00Z"
     assert found["demand_mw"]["value"] == 225 and found["residual_deficit_mw"]["value"] == 25
+
+
+def test_the_deficit_has_bounds(small):
+    """D's 50 MW come from a hole in the data, so between 30 and 80 MW are missing."""
+    found = results(small)["residual_deficit_mw"]
+    assert (found["lower"], found["upper"]) == (pytest.approx(30), pytest.approx(80))
+
+
+def test_every_column_is_explained(small):
+    said = pd.read_csv(small / "columns.csv").groupby("layer")["column"].agg(list)
+    for name in LAYERS:
+        assert list(layer(small, name).columns) == [*said[name], "geometry"]
 
 
 def test_bottlenecks_by_hand(small):
