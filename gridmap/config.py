@@ -7,7 +7,7 @@ from pathlib import Path
 from gridmap import InputError
 
 FILES = ("plants", "places", "hydro", "demand", "areas", "population", "limits", "regions", "lines", "profiles", "outages")
-EXPORTS = ("flatgeobuf", "pypsa")
+EXPORTS = ("flatgeobuf", "pmtiles", "pypsa")
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,29 @@
-"""The run for other programs: FlatGeobuf for web maps, a PyPSA network of the hour."""
+"""The run for other programs: FlatGeobuf and PMTiles for web maps, a PyPSA network of the hour."""
 
 import pandas as pd
 import pyogrio
 
-from gridmap import tables
+from gridmap import layers, tables
 
 SHED = "unserved"
 CHECKED_WITH = "1.4.0"  # the PyPSA that solved such a folder to the same total
 WORLD = "EPSG:4326"
+ZOOM = {"MIN": 2, "MAX": 8}  # at 8 the unit of a tile is 38 m: finer than the simplified borders are true
 
 
 def flatgeobuf(folder, shown, found):
     """<layer>.fgb for every layer that has rows, in longitude and latitude."""
     (folder / "flatgeobuf").mkdir()
-    for name, layer in shown.items():
-        drawn = layer[~(layer.geometry.isna() | layer.geometry.is_empty)].to_crs(WORLD)  # its spatial index takes no empty shape
-        if len(drawn):
-            pyogrio.write_dataframe(drawn, folder / "flatgeobuf" / f"{name}.fgb", driver="FlatGeobuf", geometry_type=layer.attrs["geometry_type"])
+    for name, layer in _drawn(shown):
+        pyogrio.write_dataframe(layer, folder / "flatgeobuf" / f"{name}.fgb", driver="FlatGeobuf", geometry_type=layers.SHAPES[name])
+
+
+def pmtiles(folder, shown, found):
+    """<layer>.pmtiles for every layer that has rows: vector tiles in one file, for a web map without a server."""
+    (folder / "pmtiles").mkdir()
+    for name, layer in _drawn(shown):
+        pyogrio.write_dataframe(layer, folder / "pmtiles" / f"{name}.pmtiles", driver="PMTiles", layer=name,
+                                dataset_options={"NAME": name, **{f"{end}ZOOM": str(zoom) for end, zoom in ZOOM.items()}})
 
 
 def pypsa(folder, shown, found):
@@ -58,4 +65,12 @@ def pypsa_tables(shown, found):
 def write(folder, shown, found, also):
     """Write each of `also`, names of config.EXPORTS."""
     for name in also:
-        {"flatgeobuf": flatgeobuf, "pypsa": pypsa}[name](folder, shown, found)
+        {"flatgeobuf": flatgeobuf, "pmtiles": pmtiles, "pypsa": pypsa}[name](folder, shown, found)
+
+
+def _drawn(shown):
+    """(name, layer in longitude and latitude) of every layer with something to draw: no spatial index takes an empty shape."""
+    for name, layer in shown.items():
+        drawn = layer[~(layer.geometry.isna() | layer.geometry.is_empty)]
+        if len(drawn):
+            yield name, drawn.to_crs(WORLD)

@@ -26,7 +26,7 @@ def run(*arguments):
 @pytest.fixture(scope="module")
 def out(tmp_path_factory):
     folder = tmp_path_factory.mktemp("export")
-    run("-o", folder / "out", "--config", small_grid.write(folder), "--also", "flatgeobuf", "--also", "pypsa", "--merge")
+    run("-o", folder / "out", "--config", small_grid.write(folder), "--also", "flatgeobuf", "--also", "pmtiles", "--also", "pypsa", "--merge")
     return folder / "out"
 
 
@@ -72,6 +72,15 @@ def test_flatgeobuf_by_gdal(out):
         assert sorted(layer.iloc[:, 0]) == sorted(wanted.iloc[:, 0])
     west, south, east, north = pyogrio.read_dataframe(out / "flatgeobuf" / "regions.fgb").total_bounds
     assert (west, south, east, north) == pytest.approx((-100, 40, -97, 42), abs=1e-6)
+
+
+def test_pmtiles_by_gdal(out):
+    """The file is of version 3 of the format, and its closest zoom holds every feature, some cut at tile borders."""
+    for name in ("regions", "plants", "lines", "corridors", "pockets"):
+        path = out / "pmtiles" / f"{name}.pmtiles"
+        assert path.read_bytes()[:8] == b"PMTiles\x03"
+        wanted = pyogrio.read_dataframe(out / "gridmap.gpkg", layer=name)
+        assert set(pyogrio.read_dataframe(path)[wanted.columns[0]]) == set(wanted[wanted.columns[0]])
 
 
 def test_a_region_without_a_corridor_can_join_none(out):
