@@ -14,6 +14,7 @@ import shapely
 from gridmap import style, tables
 
 SHAPES = {"regions": "MultiPolygon", "plants": "Point", "lines": "MultiLineString", "corridors": "LineString", "pockets": "MultiPolygon"}
+EXPLAINED = ["layer", "column", "title", "description"]
 UNITED_STATES = pyproj.CRS(5070)  # Albers on NAD83, made for the 48 states
 
 
@@ -55,7 +56,13 @@ def only_polygons(shapes):
 def titles(shown):
     """Rows (layer, column, title, description) for the columns of the layers."""
     rows = pd.concat([_fields(name, layer.attrs["run"]) for name, layer in shown.items()])
-    return list(rows[["layer", "column", "title", "description"]].itertuples(index=False, name=None))
+    return list(rows[EXPLAINED].itertuples(index=False, name=None))
+
+
+def explanations(run):
+    """DataFrame[layer, column, title, description] of everything a run ("hour" or "year") writes in columns."""
+    fields = tables.fact("fields")
+    return fields.loc[fields["run"].isin(["", run]), EXPLAINED]
 
 
 def styles(shown):

@@ -1,6 +1,5 @@
 """Tables and numbers of a run as CSV and JSON. Every number says its unit, its capacity basis and its hour."""
 
-import pandas as pd
 from cukernels.run import write_json
 
 from gridmap import layers
@@ -23,9 +22,9 @@ ARTEFACT = "see their flag"
 
 
 def write_tables(folder, shown, inputs):
-    """regions.csv, pockets.csv, corridors.csv (the layers without their shapes), columns.csv (what each column of a layer is,
-    with its unit), repair.csv (what was done to each row) and account.csv (where every MW went)."""
-    pd.DataFrame(layers.titles(shown), columns=["layer", "column", "title", "description"]).to_csv(folder / "columns.csv", index=False)
+    """regions.csv, pockets.csv, corridors.csv (the layers without their shapes), columns.csv (what each column is, with its
+    unit), repair.csv (what was done to each row) and account.csv (where every MW went)."""
+    layers.explanations(shown["regions"].attrs["run"]).to_csv(folder / "columns.csv", index=False)
     for name in ("regions", "pockets", "corridors"):
         shown[name].drop(columns="geometry").to_csv(folder / f"{name}.csv", index=False, float_format="%.6f")
     inputs.report.to_csv(folder / "repair.csv", index=False)

@@ -86,7 +86,8 @@ def solve_year(inputs, config, device, run, part=""):
         output.write_hours(place, found)
         results = output.write_year(place / "results.json", shown, found)
         publish.draw_year(place / "map.png", shown, found, results)
-    store.copy_to(place / "hourly")
+    with run.step("hours as Parquet"):
+        store.publish(place / "hourly", inputs)
     return results, found.regions
 
 

@@ -94,12 +94,25 @@ class Store:
         """{dataset: DataFrame} of all months."""
         return read(self.folder)
 
-    def copy_to(self, folder):
-        """Copy the months to folder/<dataset>/month=2023-07/hours.parquet."""
-        shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns("key", "*.part"))
+    def publish(self, folder, inputs):
+        """Write the months to folder/<dataset>/month=2023-07/hours.parquet, rows of inputs as the ids of the layers."""
+        for path in sorted(self.folder.glob("*/month=*/hours.parquet")):
+            target = folder / path.relative_to(self.folder)
+            target.parent.mkdir(parents=True)
+            with_ids(pd.read_parquet(path), inputs).to_parquet(target, index=False, compression="zstd")
 
     def _path(self, name, month):
         return self.folder / name / f"month={month}" / "hours.parquet"
+
+
+def with_ids(table, inputs):
+    """A table of `solve_month` with region_id and corridor_id in place of rows of inputs."""
+    ids = pd.Index(inputs.regions["region_id"])
+    made = {"region": ("region_id", lambda row: pd.Categorical.from_codes(row, ids)),
+            "into": ("into", lambda row: pd.Categorical.from_codes(row, ids)),
+            "corridor": ("corridor_id", lambda row: row + 1)}
+    columns = {c: made.get(c, (c, lambda values: values)) for c in table}
+    return pd.DataFrame({name: change(table[c]) for c, (name, change) in columns.items()})
 
 
 def forget(out):

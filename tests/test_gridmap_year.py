@@ -67,11 +67,24 @@ def test_totals_agree_everywhere(told):
     assert pd.read_csv(told / "hours.csv")["unserved_mw"].tolist() == pytest.approx([25, 80, 40])
     short = pyarrow.dataset.dataset(told / "hourly" / "short", partitioning="hive").to_table().to_pandas()
     assert short["unserved_mw"].sum() == pytest.approx(145) and set(short["month"]) == {"2023-06", "2023-07"}
+    assert short.groupby("region_id", observed=True)["unserved_mw"].sum().to_dict() == pytest.approx({"B": 10, "C": 20, "D": 115})
+    full = pyarrow.dataset.dataset(told / "hourly" / "full", partitioning="hive").to_table().to_pandas()
+    assert full[["corridor_id", "into", "worth"]].astype({"into": str}).to_dict("records") == [
+        {"corridor_id": 1, "into": "B", "worth": 1}, {"corridor_id": 3, "into": "C", "worth": 0}]  # 2 is A - E
     for name in ("regions", "pockets"):
         assert pyogrio.read_dataframe(told / "gridmap.gpkg", layer=name)["unserved_mwh"].sum() == pytest.approx(145)
     manifest = json.loads((told / "manifest.json").read_text())
     assert {"hourly/full/month=2023-06/hours.parquet", "map.png", "hours.csv"} <= {o["file"] for o in manifest["outputs"]}
     assert manifest["options"]["year"] == "2023"
+
+
+def test_every_column_is_explained(told):
+    said = pd.read_csv(told / "columns.csv").groupby("layer")["column"].agg(list)
+    for name in ("regions", "plants", "lines", "corridors", "pockets"):
+        assert list(pyogrio.read_dataframe(told / "gridmap.gpkg", layer=name).columns) == [*said[name], "geometry"]
+    for name in year.DATASETS:
+        columns = pyarrow.dataset.dataset(told / "hourly" / name, partitioning="hive").schema.names
+        assert [c for c in columns if c != "month"] == said[f"hourly/{name}"]
 
 
 @pytest.mark.parametrize("hour", HOURS)
