@@ -102,7 +102,10 @@ def _layer(name, run, table, shapes, crs):
 
 
 def _near(lines, regions):
-    """The lines that come near the regions."""
+    """The lines that come near the regions; none where the run has none."""
+    if lines is None:
+        columns = {column: pd.Series(dtype=float if column.endswith("_kv") else str) for column in _fields("lines", "")["column"]}
+        return geopandas.GeoDataFrame(columns, geometry=[], crs=4326)
     return lines[shapely.intersects(lines.geometry.to_numpy(), shapely.box(*regions.total_bounds))]
 
 

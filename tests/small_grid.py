@@ -24,12 +24,13 @@ def square(corner):
     return [[x, y], [x + 1, y], [x + 1, y + 1], [x, y + 1], [x, y]]
 
 
-def write(folder):
-    """The five files and run.toml; returns the path of the latter."""
+def write(folder, east=0, north=0):
+    """The five files and run.toml; returns the path of the latter. east, north: degrees by which to move it all."""
     features = [{"type": "Feature", "properties": {"region_id": name, "name": f"Region {name}", "state": "XX"},
-                 "geometry": {"type": "Polygon", "coordinates": [square(corner)]}} for name, corner in CORNERS.items()]
+                 "geometry": {"type": "Polygon", "coordinates": [square((corner[0] + east, corner[1] + north))]}}
+                for name, corner in CORNERS.items()]
     (folder / "regions.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
-    rows(folder / "plants.csv", "plant_id,plant_name,technology,nameplate_mw,lon,lat", PLANTS)
+    rows(folder / "plants.csv", "plant_id,plant_name,technology,nameplate_mw,lon,lat", [(*plant, lon + east, lat + north) for *plant, lon, lat in PLANTS])
     hours = (("2023-07-01T19:00Z", 0.5), (PEAK, 1.0), ("2023-07-01T21:00Z", 0.8))
     rows(folder / "demand.csv", "hour_utc,area,demand_mw", [(h, r, DEMAND[r] * f) for h, f in hours for r in DEMAND])
     rows(folder / "limits.csv", "tail,head,forward_mw,backward_mw", LIMITS)

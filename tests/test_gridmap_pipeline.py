@@ -133,6 +133,18 @@ def test_layers_by_other_readers(small):
     assert len(layer(small, "lines")) == 1
 
 
+def test_on_another_continent(tmp_path):
+    """The same system in India, without lines of its own: the same numbers, an equal-area CRS of its own, an empty layer of lines."""
+    toml = small_grid.write(tmp_path, east=176, north=-30)
+    toml.write_text("".join(line for line in toml.read_text().splitlines(keepends=True) if not line.startswith("lines")))
+    run("-o", tmp_path / "out", "--config", toml, "--device", "cpu", "--also", "flatgeobuf")
+    assert results(tmp_path / "out")["residual_deficit_mw"]["value"] == pytest.approx(80)
+    regions = layer(tmp_path / "out", "regions")
+    assert regions.crs.to_epsg() != 5070 and regions.crs.is_projected
+    assert regions.to_crs(4326).total_bounds == pytest.approx([76, 10, 79, 12], abs=1e-6)
+    assert len(layer(tmp_path / "out", "lines")) == 0 and dict(pyogrio.list_layers(tmp_path / "out" / "gridmap.gpkg"))["lines"] == "MultiLineString"
+
+
 def test_again_replaces_and_gives_the_same_numbers(tmp_path):
     toml = small_grid.write(tmp_path)
     for _ in range(2):

@@ -114,6 +114,20 @@ def test_cut_off_it_goes_on(told, tmp_path, monkeypatch):
         assert (tmp_path / "out" / name).read_bytes() == (told / name).read_bytes()
 
 
+def test_both_answers_of_a_year(tmp_path):
+    """D, tied to A by 5 and E by 3 MW, is dark even in its lightest hour; joined to A, only B and C lack, in one hour."""
+    toml = system(tmp_path)
+    small_grid.rows(tmp_path / "limits.csv", "tail,head,forward_mw,backward_mw", (*small_grid.LIMITS, ("A", "D", 5, 0), ("D", "E", 0, 3)))
+    done = run("-o", tmp_path / "out", "--config", toml, "--year", 2023, "--merge")
+    assert done.exit_code == 0, done.output
+    for part, unserved, artefact in (("", 25 + 80 + 40 - 3 * 8, 25 + 50 + 40 - 3 * 8), ("merged", 30, 0)):
+        found = json.loads((tmp_path / "out" / part / "results.json").read_text())
+        assert found["unserved_mwh"]["value"] == pytest.approx(unserved) and found["artefact_mwh"]["value"] == pytest.approx(artefact)
+        short = pyarrow.dataset.dataset(tmp_path / "out" / part / "hourly" / "short", partitioning="hive").to_table().to_pandas()
+        assert short["unserved_mw"].sum() == pytest.approx(unserved)
+    assert [p.name for p in tmp_path.iterdir() if "out" in p.name] == ["out"]
+
+
 def test_months_of_other_inputs_are_not_taken(tmp_path):
     toml = system(tmp_path)
     store = year.Store(tmp_path / "out", "", "a key of other inputs")
