@@ -81,7 +81,7 @@ def corridors(inputs, solved, found):
 
 
 def worth(deficit, supply, demand, tail, head, forward, backward):
-    """(E,) MW by which the total deficit falls if the limit of this corridor alone is lifted in the direction that binds.
+    """(E,) MW by which the total deficit falls if the limit of this corridor alone is lifted, into the pocket it leads to.
 
     deficit: cukernels.flow.Deficit of the other arguments. It is solved anew for each corridor of which a MW more is
     worth something, all of them side by side; the others are worth nothing.
@@ -91,7 +91,8 @@ def worth(deficit, supply, demand, tail, head, forward, backward):
     asked = xp.flatnonzero(deficit.worth)
     if len(asked) == 0:
         return gain
-    row, wider = xp.arange(len(asked)), deficit.binding[asked] > 0
+    # not by `binding`: a limit of 0 binds nothing, but more of it would help
+    row, wider = xp.arange(len(asked)), deficit.spare[tail[asked]] & (deficit.pocket[head[asked]] >= 0)
     forwards, backwards = (xp.repeat(limit[None], len(asked), axis=0) for limit in (forward, backward))
     forwards[row[wider], asked[wider]] = xp.inf
     backwards[row[~wider], asked[~wider]] = xp.inf
