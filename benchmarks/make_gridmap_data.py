@@ -95,6 +95,10 @@ def demand(folder):
     keys = json.loads((folder / "ba_county_map.json").read_text())
     write(pd.DataFrame([(k, c) for k, names in keys.items() for c in names], columns=["key", "county"]), "area_counties.parquet")
     write(pd.read_csv(folder / "county_population_2021.csv"), "population_2021.parquet")
+    utilities = pd.read_csv(folder / "eia861_2018_county_utility_ba.csv", dtype=str, keep_default_na=False)
+    write(utilities.drop(columns="NERC_Region_Short_Name"), "county_utilities.parquet")
+    sales = pd.read_csv(folder / "eia861_state_sales_2010_2022.csv")
+    write(sales[sales["year"].eq(2022)], "state_sales_2022.parquet")
 
 
 def transmission(folder):

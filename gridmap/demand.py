@@ -8,12 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import scipy.sparse
-import shapely
 
-from gridmap import InputError, tables
-from gridmap.names import county_rows
+from gridmap import InputError, tables, territory
 
-KEYS = tables.DATA / "area_counties.parquet"
+SALES = tables.DATA / "state_sales_2022.parquet"
 UNIT = 2**40                    # weights are whole multiples of 1/UNIT: float64 adds them without rounding
 
 
@@ -72,7 +70,8 @@ def build(path, regions, ledger, areas=None, population=None, columns=None):
     """(Demand over `regions`, bundled files it took besides).
 
     path: the hours (table `demand` of columns.csv). areas: path of a table area -> region_id with optional weights, or
-    None: areas that are region ids stand for themselves, others are looked up in area_keys.csv.
+    None: areas that are region ids stand for themselves, others are balancing areas of the 48 states, whose counties
+    `territory` finds.
     population: Series by region_id, the weights where none are given.
     """
     hours, names, hourly, imputed = read_hours(path, ledger, columns)
@@ -83,8 +82,8 @@ def build(path, regions, ledger, areas=None, population=None, columns=None):
         rows = pd.Index(regions["region_id"]).get_indexer(names)
         members = pd.DataFrame({"area": names, "region": rows, "weight": 1.0})
     else:
-        files = [KEYS]
-        members = members_from_keys(path, regions, names, hourly, population, ledger)
+        files = [*territory.FILES, SALES]
+        members = members_by_territory(path, regions, names, population, read_sales(SALES), ledger)
     weights = exact_weights(members, names, len(regions))
     uncovered = np.setdiff1d(np.arange(len(regions)), members["region"])
     if len(uncovered):
@@ -129,6 +128,12 @@ def read_hours(path, ledger, columns=None):
     return hours, [str(n) for n in names], hourly, imputed
 
 
+def read_sales(path):
+    """Series by state: MWh sold in the year."""
+    frame, _ = tables.read(path, "sales")
+    return frame.set_index("state")["sales_gwh"] * 1e3
+
+
 def members_from_table(path, regions, names, population):
     """DataFrame[area, region, weight] from a user's table area, region_id and optional weight."""
     frame, _ = tables.read(path, "areas")
@@ -142,71 +147,25 @@ def members_from_table(path, regions, names, population):
     return frame[["area", "region", "weight"]]
 
 
-def members_from_keys(path, regions, names, hourly, population, ledger):
-    """DataFrame[area, region, weight] by the county lists of the balancing areas, weighted by population.
-
-    A county in the lists of several keys gives each an equal part of its population.
-    """
-    counties = _key_counties(regions, ledger)
-    links = tables.fact("area_keys")
-    for name in sorted(set(names) - set(links["area"])):
+def members_by_territory(path, regions, names, population, sales, ledger):
+    """DataFrame[area, region, weight] over counties: people times their state's sales a head, by who serves them."""
+    for name in sorted(set(names) - set(tables.fact("area_keys")["area"])):
         raise InputError(f"{path}: area {name} is not known to gridmap; say which regions it covers with --areas")
-    by_key = links[links["key"].ne("")].merge(counties, on="key")
-    by_key = by_key[by_key["state"].eq("") | by_key["state"].eq(by_key["region_state"])]
-    by_name = links[links["county"].ne("")]
-    by_name = by_name.assign(region=county_rows(regions, by_name["county"], by_name["state"]), parts=1)
-    members = pd.concat([by_key, by_name])[["area", "region", "parts"]].drop_duplicates(["area", "region"])
-    members = members[members["area"].isin(names)]
     people = population.reindex(regions["region_id"]).to_numpy()
     missing = np.isnan(people)
     if missing.any():
         raise InputError(f"population: region {regions['region_id'].iloc[int(np.argmax(missing))]} has none; give areas with weights (--areas)")
-    members["weight"] = people[members["region"]] / members["parts"]
-    for why in links.loc[links["why"].ne("") & links["area"].isin(names), ["area", "key", "county", "why"]].itertuples():
-        ledger.add("area_keys.csv", why.why, "changed", plant=why.area, after=why.key or why.county)
-    shared = links[links["key"].ne("") & links["why"].eq("")].groupby("key")["area"].agg(list)
-    for key, several in shared[shared.map(len) > 1].items():
-        ledger.add("area_keys.csv", "areas that share one county list are spread alike over it", "merged", plant=key, after=", ".join(several))
-    return members[["area", "region", "weight"]]
+    return territory.members(regions, names, people * per_head(regions, people, sales), ledger)
 
 
-def _key_counties(regions, ledger):
-    """DataFrame[key, region, region_state, parts]: the counties of each key, and in how many keys each county is."""
-    file = KEYS.name
-    frame, _ = tables.read(KEYS, "keys")
-    named = frame["county"].str.rsplit("__", n=1, expand=True)
-    frame["region"] = county_rows(regions, named[0], named[1])
-    alias = tables.fact("county_aliases").set_index(["county", "state"])
-    listed = pd.MultiIndex.from_frame(named).isin(alias.index)
-    for row in np.flatnonzero(listed):
-        county, state = named.iloc[row]
-        ledger.add(file, alias.loc[(county, state), "why"], "changed", row=int(row) + 1, plant=f"{county}, {state}", after=alias.loc[(county, state), "means"])
-    lost = frame["region"] < 0
-    ledger.add(file, "county of a demand area matches no region", "left out", row=frame.loc[lost, "source_row"], plant=frame.loc[lost, "county"])
-    frame = frame[~lost].drop_duplicates(["key", "region"])
-    frame = pd.concat([frame, _adopted(regions, frame, ledger, file)])
-    frame["parts"] = frame.groupby("region")["key"].transform("nunique")
-    frame["region_state"] = regions["state"].to_numpy()[frame["region"]]
-    twice = frame[frame["parts"] > 1]
-    ledger.add(file, "county in the lists of several keys: each gets an equal part of its population", "changed",
-               row=twice["source_row"], plant=twice["county"], after=twice["key"])
-    return frame[["key", "region", "region_state", "parts"]]
-
-
-def _adopted(regions, frame, ledger, file):
-    """Rows for regions that are in no list: they take the keys of the neighbour with which they share most border."""
-    parts = []
-    for row in np.setdiff1d(np.arange(len(regions)), frame["region"]):
-        shape = regions.geometry.iloc[row]
-        near = regions.sindex.query(shape, predicate="touches")
-        near = near[np.isin(near, frame["region"])]
-        if len(near):
-            shared = shapely.length(shapely.intersection(shapely.boundary(shape), regions.geometry.to_numpy()[near]))
-            keys = frame[frame["region"].eq(near[np.argmax(shared)])]
-            parts.append(keys.assign(region=row))
-            ledger.add(file, "county in no list: takes that of the neighbour it shares most border with", "added",
-                       plant=f"{regions['region_id'].iloc[row]} {regions['name'].iloc[row]}", after=", ".join(keys["key"]))
-    return pd.concat(parts) if parts else frame[:0]
+def per_head(regions, people, sales):
+    """(R,) MWh sold a head and year in each region's state; the mean of all where `sales`, Series by state, lacks it."""
+    states = regions["state"]
+    known = states.isin(sales.index)
+    heads = pd.Series(people).groupby(states.to_numpy()).sum()
+    rate = sales / heads.reindex(sales.index)
+    mean = sales.reindex(states[known].unique()).sum() / people[known].sum()
+    return states.map(rate).fillna(mean).to_numpy()
 
 
 def exact_weights(members, names, count):

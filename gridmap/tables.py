@@ -11,6 +11,7 @@ from gridmap import InputError
 HERE = pathlib.Path(__file__).resolve().parent
 DATA = HERE / "data"
 OWN = "gridmap"
+MISSING = ("nan", "na", "n/a", "null", "none", ".")       # EIA writes "." for a figure it withholds or lacks
 VECTOR = (".geojson", ".json", ".gpkg", ".shp", ".fgb", ".kml")
 
 
@@ -150,7 +151,7 @@ def _numbers(path, cells):
         return cells.astype(float)
     text = _texts(cells).str.replace(",", "")
     numbers = pd.to_numeric(text.where(text.ne(""), None), errors="coerce").astype(float)
-    bad = numbers.isna() & text.ne("") & ~text.str.lower().isin(["nan", "na", "null", "none"])
+    bad = numbers.isna() & text.ne("") & ~text.str.lower().isin(MISSING)
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise InputError(f"{path}: row {row + 1}, column {cells.name!r}: {cells.iloc[row]!r} is not a number; correct the cell")
