@@ -8,6 +8,7 @@ import shapely
 from cukernels.backend import to_device, to_host
 from cukernels.polygon import polygon_of, rasterise
 from cukernels.polyline import piece_lengths, segment_lengths, split_polylines
+
 from gridmap.place import region_index, region_of, split_lines
 from gridmap.tables import DATA
 

@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from cukernels.polygon import in_threads
+from cukernels.threads import in_threads
 from numba import njit
 
 SEMI_MAJOR_KM = 6378.137  # WGS84, defining

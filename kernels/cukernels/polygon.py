@@ -11,8 +11,6 @@ the anchor (cells are convex, so no other edge can be in the way).
 """
 
 import math
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -20,6 +18,7 @@ from numba import njit
 
 from .backend import array_module, grid, launch, on_device, to_device, to_host
 from .orientation import LARGEST, side
+from .threads import in_threads
 
 _SLACK = 1e-6  # of a cell: edges this near count as inside it; rounding of a cell number is 1e-12
 _CELLS_PER_EDGE = 16
@@ -113,20 +112,6 @@ def rasterise(index, origin, step, shape):
     if on_device(index.cell):
         return _rasterise_cuda(index, numbers, height, width)
     return _rasterise_cpu(index, numbers, height, width)
-
-
-def in_threads(function, count, *args, least=20000):
-    """function(*args, first, last) over 0 .. count in parts, on as many threads as this process has processors.
-
-    For numba functions compiled with nogil: parts are independent, so the result doesn't depend on their number.
-    """
-    workers = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 64)
-    parts = max(1, min(4 * workers, count // least))
-    bounds = [count * i // parts for i in range(parts + 1)]
-    if parts == 1 or workers == 1:
-        return [function(*args, 0, count)]
-    with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(lambda i: function(*args, bounds[i], bounds[i + 1]), range(parts)))
 
 
 # ---- checks

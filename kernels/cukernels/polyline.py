@@ -12,7 +12,8 @@ from numba import njit
 
 from .backend import array_module, grid, launch, on_device
 from .orientation import LARGEST, side
-from .polygon import _locate, column_range, in_threads, row_range
+from .polygon import _locate, column_range, row_range
+from .threads import in_threads
 
 _TOLERANCE = 1e-12  # of a segment's length: cuts nearer than this, and than the rounding of coordinates, are one
 _NO_POLYGON = np.int32(2**31 - 1)
