@@ -68,22 +68,18 @@ def explanations(run):
 def styles(shown):
     """{layer: QML}: how QGIS shows each."""
     regions = shown["regions"]
-    width = '0.1 + sqrt(max("forward_mw", "backward_mw")) / 60'
-    corridor = functools.partial(style.line, width_expression=width)
-    of_run = {
-        "hour": lambda: {
-            "regions": style.graduated("balance_mw", style.short_or_spare(regions["balance_mw"], "MW"), style.fill),
-            "corridors": style.graduated("loading_pct", style.LOADINGS, corridor)},
-        "year": lambda: {
-            "regions": style.graduated("unserved_pct", style.ENERGY_SHARES, style.fill),
-            "corridors": style.graduated("hours_full", style.HOURS, corridor)},
-    }
+    corridor = functools.partial(style.line, width_expression='0.1 + sqrt(max("forward_mw", "backward_mw")) / 60')
     looks = {
         "plants": style.categorized("fuel", style.FUELS, functools.partial(style.marker, size_expression='0.6 + sqrt("nameplate_mw") / 12')),
         "lines": style.graduated('coalesce("voltage_kv", -1)', style.VOLTAGES, style.line),
         "pockets": style.single(style.fill(None, style.POCKET, 0.5)),
-        **of_run[regions.attrs["run"]](),
     }
+    if regions.attrs["run"] == "hour":
+        looks["regions"] = style.graduated("balance_mw", style.short_or_spare(regions["balance_mw"], "MW"), style.fill)
+        looks["corridors"] = style.graduated("loading_pct", style.LOADINGS, corridor)
+    else:
+        looks["regions"] = style.graduated("unserved_pct", style.ENERGY_SHARES, style.fill)
+        looks["corridors"] = style.graduated("hours_full", style.HOURS, corridor)
     heads = {name: _fields(name, layer.attrs["run"]) for name, layer in shown.items()}
     return {name: style.qml(looks[name], SHAPES[name], dict(zip(heads[name]["column"], heads[name]["title"]))) for name in shown}
 
