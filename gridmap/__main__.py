@@ -49,6 +49,7 @@ def main():
 @click.option("--outages", type=FILE, help="How often each technology is out.")
 @click.option("--hour", help="Hour in UTC, 2023-07-27T22:00Z; default: the hour of the highest total demand.")
 @click.option("--year", type=int, help="Every hour of this year instead of one hour; goes on where it was cut off.")
+@click.option("--by", help="Join the regions: state, zone, area, group, nerc or interconnect; default: county, as they are.")
 @click.option("--basis", help="What counts as capacity; default: effective.")
 @click.option("--also", multiple=True, type=click.Choice(EXPORTS), help="Write this too; may be given several times.")
 @click.option("--merge", is_flag=True, help="Solve again with regions whose data can't be right joined to a neighbour; both answers are kept.")

@@ -20,6 +20,7 @@ class Config:
     hour: "2023-07-27T22:00Z", UTC. year: every hour of it instead. basis: what counts as capacity, a name of `supply.BASES`.
     columns: {table: {field: column}} for files of a layout that columns.csv does not know.
     also: exports besides, names of `export.EXPORTS`. merge: solve a second time with artefacts joined to their neighbours.
+    by: what the regions are joined to before anything is solved, a name of `regroup.SETS`.
     """
 
     plants: Path | None = None
@@ -36,6 +37,7 @@ class Config:
     hour: str | None = None
     year: int | None = None
     basis: str = "effective"
+    by: str = "county"
     columns: dict = field(default_factory=dict)
     also: tuple = ()
     merge: bool = False

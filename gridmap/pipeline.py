@@ -14,6 +14,7 @@ from gridmap import (
     output,
     publish,
     read,
+    regroup,
     repair,
     supply,
     year,
@@ -39,7 +40,9 @@ def run(config, out, device="auto", say=print):
             for path in inputs.files:
                 folder.read(path)
         with folder.step("repair and place"):
-            inputs = repair.repair(inputs)
+            inputs = regroup.regroup(repair.repair(inputs), config.by)
+            for path in regroup.given_files(config.by):
+                folder.read(path)
         results, regions = solve(inputs, config, device, folder)
         if config.merge:
             with folder.step("merge artefacts"):

@@ -66,8 +66,8 @@ def test_an_area_is_made_of_the_counties_it_serves_most():
     groups = regroup.regroup(repaired(), "area")
     label = regroup.labels(repaired(), "area")
     ids = repaired().regions["region_id"].to_numpy()
-    assert {code: label[ids == code].item() for code in ("17031", "36061", "48201")} == {
-        "17031": "PJM-CE", "36061": "NYIS-ZONJ", "48201": "ERCO-COAS"}
+    for code, area in (("17031", "PJM-CE"), ("36061", "NYIS-ZONJ"), ("48201", "ERCO-COAS-ercot")):       # Chicago, Manhattan, Houston
+        assert label[ids == code].item() == area
     assert set(groups.regions["region_id"]) == set(label)
 
 
