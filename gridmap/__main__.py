@@ -42,6 +42,7 @@ def main():
 @click.option("--plants", type=FILE, help="Generating units: place, technology, capacity.")
 @click.option("--demand", type=FILE, help="Demand by hour and area.")
 @click.option("--areas", type=FILE, help="Which regions each demand area covers, with weights.")
+@click.option("--loads", type=FILE, help="Large loads at known places, taken out of their area before the rest is spread.")
 @click.option("--limits", type=FILE, help="What a corridor between two regions can carry, each way.")
 @click.option("--regions", type=FILE, help="Polygons of the regions.")
 @click.option("--lines", type=FILE, help="Transmission lines, shown on the map.")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gridmap import InputError
 
-FILES = ("plants", "places", "hydro", "demand", "areas", "population", "limits", "regions", "lines", "profiles", "outages")
+FILES = ("plants", "places", "hydro", "demand", "areas", "loads", "population", "limits", "regions", "lines", "profiles", "outages")
 EXPORTS = ("flatgeobuf", "pmtiles", "pypsa")
 
 
@@ -15,7 +15,7 @@ class Config:
     """One run. A file that is None is the bundled one (48 states); hour None is the hour of the highest total demand.
 
     The paths (FILES): generating units, their addresses, what is known of their rivers; demand by hour and area, which
-    regions each area covers, the people in each region; limits between regions, their polygons, lines to show; what wind
+    regions each area covers, large loads at known places, the people in each region; limits between regions, their polygons, lines to show; what wind
     and sun gave; how often each technology is out.
     hour: "2023-07-27T22:00Z", UTC. year: every hour of it instead. basis: what counts as capacity, a name of `supply.BASES`.
     columns: {table: {field: column}} for files of a layout that columns.csv does not know.
@@ -28,6 +28,7 @@ class Config:
     hydro: Path | None = None
     demand: Path | None = None
     areas: Path | None = None
+    loads: Path | None = None
     population: Path | None = None
     limits: Path | None = None
     regions: Path | None = None

@@ -9,6 +9,7 @@ import pandas as pd
 import shapely
 
 from gridmap import InputError, demand, ledger, limits, regions, supply, tables
+from gridmap import loads as large
 from gridmap.config import Config
 
 BUNDLED = {
@@ -71,6 +72,9 @@ def load(config=None):
     areas = files.path("areas") if "areas" in files.own else None
     loads, read = demand.build(files.path("demand"), places_of, book, areas=areas, population=people, columns=files.columns("demand"))
     files.read += read
+    if "loads" in files.own:
+        path = files.path("loads")
+        loads = large.take_out(path, large.read(path, files.columns("loads")), loads, places_of, book)
     corridors = limits.build(files.limits(), places_of, book, files.columns("limits"))
     lines = read_lines(files.path("lines"), book, files.columns("lines")) if counties or "lines" in files.own else None
     weather, outages, read = supply.read_factors(files.own)
