@@ -4,7 +4,8 @@ import numpy as np
 from numba import njit
 
 from .backend import NotConverged, launch, on_device
-from .flow import load_room, over_hours
+from .flow import load_room
+from .threads import in_threads
 
 _BLOCKS = 1024  # each with its working memory
 
@@ -36,12 +37,12 @@ def least_flow(net, balance, forward, backward, scale):
 def _least_cpu(first, to, mate, slot, forward, backward, scale, balance):
     T, E = len(balance), slot.shape[1]
     flow, unmet = np.empty((T, E), np.int64), np.empty(T, np.int64)
-    over_hours(_least_hours, T, first, to, mate, slot, forward, backward, scale, balance, flow, unmet)
+    in_threads(_least_hours, T, first, to, mate, slot, forward, backward, scale, balance, flow, unmet, least=1)
     return flow, unmet
 
 
 @njit(cache=True, nogil=True)
-def _least_hours(start, stop, first, to, mate, slot, forward, backward, scale, balance, result, unmet):
+def _least_hours(first, to, mate, slot, forward, backward, scale, balance, result, unmet, start, stop):
     R = len(first) - 1
     room, flow = np.empty(len(to), np.int64), np.empty(len(to), np.int64)
     stock, lack, label = np.empty(R, np.int64), np.empty(R, np.int64), np.empty(R, np.int64)

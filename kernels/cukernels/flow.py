@@ -4,8 +4,6 @@ All flows are whole multiples of one tiny unit of power an hour (a power of two,
 total), so sums are exact in any order: both halves do the same steps and give the same bits.
 """
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -14,6 +12,7 @@ import numpy as np
 from numba import njit
 
 from .backend import array_module, launch, on_device, to_host
+from .threads import in_threads
 
 _BITS = 60  # an hour's total is below 2**(_BITS+1) units: sums of a few of them stay within int64
 _SAME_BITS = 40  # shares nearer than 2**-_SAME_BITS are one share
@@ -263,24 +262,12 @@ def _results(xp, problem):
 
 def _fair_cpu(problem):
     results = _results(np, problem)
-    over_hours(_fair_hours, len(problem.demand), *problem.arrays, problem.supply, problem.demand, *results)
+    in_threads(_fair_hours, len(problem.demand), *problem.arrays, problem.supply, problem.demand, *results, least=1)
     return results
 
 
-def over_hours(function, T, *arrays):
-    """function(start, stop, *arrays) for all hours, on as many threads as there are processors (compiled code, no lock)."""
-    threads = min(os.cpu_count(), T)
-    if threads == 1:
-        function(0, T, *arrays)
-        return
-    edges = np.linspace(0, T, min(T, 8 * threads) + 1).astype(int)  # short pieces: hours differ in their work
-    with ThreadPoolExecutor(threads) as pool:
-        for done in [pool.submit(function, a, b, *arrays) for a, b in zip(edges[:-1], edges[1:], strict=True)]:
-            done.result()
-
-
 @njit(cache=True, nogil=True)
-def _fair_hours(start, stop, first, to, mate, slot, forward, backward, scale, supply, demand, level, root, spare, served):
+def _fair_hours(first, to, mate, slot, forward, backward, scale, supply, demand, level, root, spare, served, start, stop):
     R = len(first) - 1
     room, sums = np.empty(len(to), np.int64), np.empty((3, R), np.int64)
     lack, stock, depth, order = np.empty(R, np.int64), np.empty(R, np.int64), np.empty(R, np.int32), np.empty(R, np.int32)
