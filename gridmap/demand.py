@@ -17,7 +17,8 @@ UNIT = 2**40                    # weights are whole multiples of 1/UNIT: float64
 
 @dataclass(frozen=True)
 class Demand:
-    """weights: (R, B) sparse, columns adding up to exactly 1. hourly: (B, T) float64, MW. hours: DatetimeIndex (T,), UTC.
+    """weights: (R, B) sparse, columns adding up to exactly 1 (less where an area reaches outside the regions).
+    hourly: (B, T) float64, MW. hours: DatetimeIndex (T,), UTC.
     areas: the B names. imputed: (B,) share of each area's hours that the publisher replaced, 0..1 (NaN: not said).
     """
 
@@ -36,8 +37,8 @@ class Demand:
         return np.ascontiguousarray((self.weights @ self.hourly[:, start:stop]).T)
 
     def national(self):
-        """(T,) float64, MW over all areas."""
-        return self.hourly.sum(axis=0)
+        """(T,) float64, MW over all regions."""
+        return np.asarray(self.weights.sum(axis=0)).ravel() @ self.hourly
 
     def peak_hour(self):
         """Timestamp (UTC) of the highest national demand; the first where two are equal."""

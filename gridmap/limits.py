@@ -19,7 +19,7 @@ def build(paths, regions, ledger, columns=None):
     parts = [_read(path, regions, ledger, columns) for path in paths]
     corridors = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
     corridors = _one_a_pair(corridors, regions, ledger)
-    _report_alone(corridors, regions, ledger)
+    report_alone(corridors, regions, ledger)
     return corridors
 
 
@@ -128,7 +128,7 @@ def _joined(texts):
     return "; ".join(dict.fromkeys(t for t in texts if t))
 
 
-def _report_alone(corridors, regions, ledger):
+def report_alone(corridors, regions, ledger):
     touched = np.zeros(len(regions), bool)
     touched[corridors["tail"]] = True
     touched[corridors["head"]] = True

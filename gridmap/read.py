@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from gridmap import InputError, demand, ledger, limits, regions, supply, tables
+from gridmap import InputError, demand, ledger, limits, overlay, regions, supply, tables
 from gridmap import loads as large
 from gridmap.config import Config
 
@@ -54,35 +54,74 @@ def load_bundle():
 
 def load(config=None):
     """Read what a Config names, and the bundled files for what it leaves None where they fit: addresses and rivers for
-    plants numbered as EIA does, people and lines for the bundled counties. Raises InputError (see `tables.read`)."""
+    plants numbered as EIA does; people, lines, and limits for the bundled counties, which own regions without own demand
+    are laid over (`overlay`). Raises InputError (see `tables.read`)."""
     files = _Files(config or Config())
     book = ledger.Ledger()
-    if "regions" in files.own:
-        places_of = regions.read(files.path("regions"), book, files.columns("regions"))
-    else:
-        places_of, read = regions.bundled(book)
-        files.read += read
+    ground = _ground(files, book)
     plants = read_plants(files.path("plants"), book, files.columns("plants"))
     eia = tables.registry(plants.attrs["layout"]) == "EIA"
     places = read_places(files.path("places"), files.columns("places")) if eia or "places" in files.own else None
     if eia or "hydro" in files.own:
         plants = with_hydro(plants, files.path("hydro"), book, files.columns("hydro"))
-    counties = "regions" not in files.own
-    people = read_population(files.path("population"), files.columns("population")) if counties or "population" in files.own else None
-    areas = files.path("areas") if "areas" in files.own else None
-    loads, read = demand.build(files.path("demand"), places_of, book, areas=areas, population=people, columns=files.columns("demand"))
-    files.read += read
-    if "loads" in files.own:
-        path = files.path("loads")
-        loads = large.take_out(path, large.read(path, files.columns("loads")), loads, places_of, book)
-    corridors = limits.build(files.limits(), places_of, book, files.columns("limits"))
-    lines = read_lines(files.path("lines"), book, files.columns("lines")) if counties or "lines" in files.own else None
     weather, outages, read = supply.read_factors(files.own)
+    files.read += read
+    loads = _demand(files, ground, book)
+    corridors = _corridors(files, ground, book)
+    here = ground.counties is not None
+    lines = read_lines(files.path("lines"), book, files.columns("lines")) if here or "lines" in files.own else None
     return Inputs(
-        regions=places_of, plants=plants, demand=loads, corridors=corridors, lines=lines, places=places, weather=weather,
-        outages=outages, report=book.table(), files=files.read + read,
+        regions=ground.regions, plants=plants, demand=loads, corridors=corridors, lines=lines, places=places, weather=weather,
+        outages=outages, report=book.table(), files=files.read,
         truncated=TRUNCATED if lines is not None and "lines" not in files.own else "",
     )
+
+
+@dataclass(frozen=True)
+class _Ground:
+    """The regions of the run, the bundled counties where they are needed (else None), and whether the two are the same."""
+
+    regions: geopandas.GeoDataFrame
+    counties: geopandas.GeoDataFrame | None
+    same: bool
+
+
+def _ground(files, book):
+    own = regions.read(files.path("regions"), book, files.columns("regions")) if "regions" in files.own else None
+    if own is not None and "demand" in files.own:
+        return _Ground(own, None, False)
+    counties, read = regions.bundled(book)
+    files.read += read
+    return _Ground(counties if own is None else own, counties, own is None)
+
+
+def _demand(files, ground, book):
+    """Demand over the regions; the bundled areas reach own regions by way of the counties."""
+    by_county = ground.counties is not None and "areas" not in files.own
+    base = ground.counties if by_county else ground.regions
+    people = read_population(files.path("population"), files.columns("population")) if by_county or "population" in files.own else None
+    areas = files.path("areas") if "areas" in files.own else None
+    loads, read = demand.build(files.path("demand"), base, book, areas=areas, population=people, columns=files.columns("demand"))
+    files.read += read
+    if by_county and not ground.same:
+        loads = overlay.demand_onto(loads, overlay.shares(ground.counties, ground.regions), book)
+    if "loads" in files.own:
+        path = files.path("loads")
+        loads = large.take_out(path, large.read(path, files.columns("loads")), loads, ground.regions, book)
+    return loads
+
+
+def _corridors(files, ground, book):
+    """Corridors between the regions: the user's, or the bundled ones of the counties, folded where the regions are others."""
+    if "limits" in files.own:
+        return limits.build([files.path("limits")], ground.regions, book, files.columns("limits"))
+    if ground.counties is None:
+        raise InputError(f"{files.own['regions']}: own regions with their own demand need their own limits; give --limits "
+                         "(tail, head, forward_mw, backward_mw)")
+    paths = [tables.DATA / name for name in BUNDLED_LIMITS]
+    files.read += paths
+    corridors = limits.build(paths, ground.counties, book)
+    return corridors if ground.same else overlay.corridors_onto(corridors, ground.counties, ground.regions, book)
 
 
 class _Files:
@@ -96,13 +135,6 @@ class _Files:
     def path(self, role):
         self.read.append(self.own.get(role) or tables.DATA / BUNDLED[role])
         return self.read[-1]
-
-    def limits(self):
-        if "regions" in self.own and "limits" not in self.own:
-            raise InputError(f"{self.own['regions']}: own regions need their own limits; give --limits (tail, head, forward_mw, backward_mw)")
-        paths = [self.own["limits"]] if "limits" in self.own else [tables.DATA / name for name in BUNDLED_LIMITS]
-        self.read += paths
-        return paths
 
     def columns(self, table):
         """The user's {field: column} for the user's file of this table, or None."""
