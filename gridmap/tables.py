@@ -1,6 +1,8 @@
 """Files of any of several known layouts -> tables with gridmap's own column names (columns.csv holds both)."""
 
+import csv
 import functools
+import itertools
 import pathlib
 
 import numpy as np
@@ -11,6 +13,7 @@ from gridmap import InputError
 HERE = pathlib.Path(__file__).resolve().parent
 DATA = HERE / "data"
 OWN = "gridmap"
+NOTES = 5                       # rows above the titles of a sheet that may be notes
 MISSING = ("nan", "na", "n/a", "null", "none", ".")       # EIA writes "." for a figure it withholds or lacks
 VECTOR = (".geojson", ".json", ".gpkg", ".shp", ".fgb", ".kml")
 
@@ -48,7 +51,11 @@ def read(path, table, columns=None):
     path = pathlib.Path(path)
     raw = load(path)
     raw.columns = [str(c).strip() for c in raw.columns]
-    layout, rows = _own_layout(path, table, columns) if columns else detect(path, table, raw.columns)
+    if columns:
+        layout, rows = _own_layout(path, table, columns, raw.columns)
+    else:
+        raw = _below_notes(table, raw)
+        layout, rows = detect(path, table, raw.columns)
     rows = rows[rows["column"].isin(raw.columns)]
     out = {field: _typed(path, raw[column], kind) for field, column, kind in zip(rows["field"], rows["column"], rows["type"])}
     out["source_row"] = np.arange(1, len(raw) + 1)
@@ -82,9 +89,30 @@ def _load(path):
         return geopandas.read_file(path)
     if suffix in (".xlsx", ".xls"):
         return pd.read_excel(path, dtype=str, keep_default_na=False)
-    if suffix in (".csv", ".txt", ".tsv", ".gz"):
-        return pd.read_csv(path, dtype=str, keep_default_na=False, sep="\t" if suffix == ".tsv" else ",", encoding="utf-8-sig")
+    if suffix in (".csv", ".txt", ".tsv"):
+        return _load_text(path, "\t" if suffix == ".tsv" else ",")
     raise InputError(f"{path}: files ending in {suffix or 'nothing'} are not read; give CSV, Parquet, Excel, GeoPackage or GeoJSON")
+
+
+def _load_text(path, separator):
+    """A delimited file in UTF-8, with or without a byte order mark, or in Windows' western code page. Where a note of
+    fewer cells stands above the titles, the columns are numbered and the titles are a row."""
+    options = {"dtype": str, "keep_default_na": False, "sep": separator, "index_col": False, "encoding": _encoding(path)}
+    with path.open(encoding=options["encoding"], newline="") as file:
+        widths = [len(cells) for cells in itertools.islice(csv.reader(file, delimiter=separator), NOTES + 1)]
+    if widths and widths[0] < max(widths):
+        options["names"] = [f"column {i + 1}" for i in range(max(widths))]
+    return pd.read_csv(path, **options)
+
+
+def _encoding(path):
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            while file.read(1 << 20):
+                pass
+        return "utf-8-sig"
+    except UnicodeDecodeError:
+        return "cp1252"
 
 
 def _load_parquet(path):
@@ -118,7 +146,23 @@ def detect(path, table, columns):
     return best[1], best[2]
 
 
-def _own_layout(path, table, columns):
+def _below_notes(table, raw):
+    """The table without notes above its titles, which EIA's workbooks have: the first of NOTES rows that names a layout."""
+    if _follows(table, raw.columns) or "geometry" in raw:
+        return raw
+    for row in range(min(NOTES, len(raw))):
+        titles = [str(cell).strip() for cell in raw.iloc[row]]
+        if _follows(table, titles):
+            return raw.iloc[row + 1 :].set_axis(titles, axis=1)
+    return raw
+
+
+def _follows(table, columns):
+    have = set(columns)
+    return any(have >= set(rows.loc[rows["need"].eq("yes"), "column"]) for rows in layouts(table).values())
+
+
+def _own_layout(path, table, columns, have):
     rows = layouts(table).get(OWN, next(iter(layouts(table).values())))
     unknown = sorted(set(columns) - set(rows["field"]))
     if unknown:
@@ -126,6 +170,9 @@ def _own_layout(path, table, columns):
     lacking = [f for f, need in zip(rows["field"], rows["need"]) if need == "yes" and f not in columns]
     if lacking:
         raise InputError(f"{path}: [columns.{table}] lacks {', '.join(map(repr, lacking))}; add a line for each")
+    absent = [c for c in columns.values() if c not in set(have)]
+    if absent:
+        raise InputError(f"{path}: has no column {absent[0]!r}, which [columns.{table}] names; its columns are {', '.join(map(repr, have))}")
     rows = rows[rows["field"].isin(columns)]
     return "mapped by the user", rows.assign(column=rows["field"].map(columns))
 

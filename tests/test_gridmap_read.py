@@ -70,6 +70,26 @@ def test_columns_of_an_unknown_layout_can_be_mapped(tmp_path):
     refused(lambda: tables.read(tmp_path / "odd.csv", "plants", {"watts": "MW"}), "'watts'")
 
 
+def test_notes_above_the_titles_are_passed_over(tmp_path):
+    """EIA's sheets begin with a line of notes; the rows are counted from the first below the titles."""
+    head = "Plant Code,Plant Name,State,County,Generator ID,Status,Technology,Nameplate Capacity (MW)"
+    (tmp_path / "sheet.csv").write_text(f"2023 Form EIA-860 Data - Schedule 3\n{head}\n1,Sand Point,AK,Aleutians East,WT1,OS,Onshore Wind Turbine,0.5\n")
+    got = read.read_plants(tmp_path / "sheet.csv", ledger.Ledger())
+    assert got.attrs["layout"] == "eia860_sheet"
+    assert got[["source_row", "plant_id", "technology", "nameplate_mw"]].values.tolist() == [[1, "1", "wind", 0.5]]
+
+
+def test_old_western_letters_and_marks_for_missing(tmp_path):
+    (tmp_path / "p.csv").write_bytes("plant_id,plant_name,technology,nameplate_mw,summer_mw\n1,Cañon,Coal,5,.\n".encode("cp1252"))
+    got = read.read_plants(tmp_path / "p.csv", ledger.Ledger()).iloc[0]
+    assert got["plant_name"] == "Cañon" and got["summer_mw"] == 5
+
+
+def test_a_mapped_column_must_be_there(tmp_path):
+    (tmp_path / "odd.csv").write_text("id,kind,MW\n1,Coal,5\n")
+    refused(lambda: tables.read(tmp_path / "odd.csv", "plants", {"plant_id": "id", "technology": "kind", "nameplate_mw": "GW"}), "'GW'", "'id', 'kind', 'MW'")
+
+
 @pytest.mark.parametrize("name", ["plants.csv", "plants.parquet", "plants.gpkg", "plants.geojson"])
 def test_formats_give_the_same_plants(tmp_path, name):
     frame = pd.DataFrame([PLANT, {**PLANT, "plant_id": "8", "lon": -98.25}])
