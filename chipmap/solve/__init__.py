@@ -1,0 +1,9 @@
+"""Finite elements on the picture itself: one bilinear element a pixel, one property a pixel.
+
+Axis 0 is rows: y, down, pixel size dy. Axis 1 is columns: x, to the right, pixel size dx. Tensors put x first. All
+values are per unit depth into the picture.
+"""
+
+from .conduction import Conductance, Conductor, Effective, Solved, conductance, effective_conductivity
+
+__all__ = ["Conductance", "Conductor", "Effective", "Solved", "conductance", "effective_conductivity"]

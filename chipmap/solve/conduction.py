@@ -1,0 +1,224 @@
+"""Conduction (heat, current, flux) through a picture: the general problem, side to side, and periodic."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from cukernels.backend import array_module, to_host
+from cukernels.components import pieces
+from cukernels.krylov import conjugate_gradients
+from cukernels.multigrid import Multigrid
+from cukernels.stencil import apply, conduction, embed, gradient, interior
+
+TOLERANCE = 1e-8
+
+
+@dataclass(frozen=True)
+class Solved:
+    """S potentials of one conductor.
+
+    potential: (S, H', W') at the nodes; 0 at `floating` ones. inflow: (S, H', W') what enters at each node from outside,
+    sources included, conductance times potential. power: (S,) potential times inflow, summed over the nodes.
+    iterations: of conjugate gradients. floating: (H', W') bool, nodes whose potential nothing determines: in insulators,
+    and on islands without a fixed node, where no current flows.
+    """
+
+    potential: np.ndarray
+    inflow: np.ndarray
+    power: np.ndarray
+    iterations: int
+    floating: np.ndarray
+
+
+@dataclass(frozen=True)
+class Conductance:
+    """value: conductance between two sides, per unit depth. field: (H + 1, W + 1) potential at the pixel corners, 1 at
+    the first side (top or left) and 0 at the last; 0 where `floating`. iterations: of conjugate gradients.
+    floating: (H + 1, W + 1) bool, corners in insulators and on islands joined to neither side."""
+
+    value: float
+    iterations: int
+    field: np.ndarray
+    floating: np.ndarray
+
+
+@dataclass(frozen=True)
+class Effective:
+    """value: (2, 2) NumPy, [[xx, xy], [yx, yy]]. field: (2, H, W) at the top left corner of each pixel, what the picture
+    adds to a mean gradient of 1 along x, and along y. iterations: of conjugate gradients."""
+
+    value: np.ndarray
+    iterations: int
+    field: np.ndarray
+
+
+class Conductor:
+    """A picture of conductivities with its fixed nodes; set up once, solved for any number of loads.
+
+    k: (H, W), >= 0; 0 is an exact insulator. dx, dy: pixel size. fixed: bool at the nodes whose potential will be given;
+    nodes are pixel corners, (H + 1, W + 1), one fewer along an axis that wraps. periodic: (along y, along x).
+    film: conductance from each node to a surrounding at potential 0, >= 0 (a convecting side: coefficient times length).
+    NumPy or CuPy. Raises ValueError for values or shapes out of this contract.
+    """
+
+    def __init__(self, k, dx=1.0, dy=1.0, fixed=None, periodic=(False, False), film=None):
+        whole = conduction(k, dx, dy, periodic, None, film)
+        xp = array_module(whole.k)
+        # a scale near 1, so that no unit (S/m, F/m, W/(m K)) leaves the range of single precision
+        self._scale = float(whole.k.max()) or 1.0
+        self.shape, self.periodic, self.dx, self.dy = whole.shape, whole.periodic, dx, dy
+        fixed = xp.zeros(self.shape, bool) if fixed is None else fixed
+        self.fixed = fixed
+        held = fixed if film is None else fixed | (film > 0)
+        island = self._islands(xp, k, held) if bool(held.any()) else xp.zeros(self.shape, bool)
+        scaled = None if film is None else film / self._scale
+        self.operator = conduction(k / self._scale, dx, dy, periodic, fixed | island, scaled)
+        self.floating = ~fixed & (interior(self.operator.free) == 0)
+        self.multigrid = Multigrid(self.operator)
+
+    def _islands(self, xp, k, held):
+        """Nodes of conducting pieces that touch no held node."""
+        if not bool((k == 0).any()):
+            return xp.zeros(self.shape, bool)
+        rows, columns = k.shape
+        wrapped = [slice(None, n - (not wraps)) for n, wraps in zip(self.shape, self.periodic)]
+        labels, count = _pieces(xp, k > 0, self.periodic)
+        grounded = xp.zeros(count + 1, bool)
+        for di in (0, 1):
+            for dj in (0, 1):
+                corner = xp.roll(held, (-di, -dj), axis=(0, 1))[wrapped[0], wrapped[1]]
+                grounded[labels[corner]] = True
+        grounded[0] = True
+        island = ~grounded[labels]
+        nodes = xp.zeros(self.shape, bool)
+        for di in (0, 1):
+            for dj in (0, 1):
+                whole = xp.zeros(self.shape, bool)
+                whole[:rows, :columns] = island
+                nodes |= xp.roll(whole, (di, dj), axis=(0, 1))
+        return nodes
+
+    def solve(self, values=None, sources=None, start=None, tolerance=TOLERANCE):
+        """Potentials for S loads, as a `Solved`.
+
+        values: (S, H', W') potentials, read at fixed nodes. sources: (S, H', W') what is put in at each free node.
+        start: (S, H', W') first guess of the potential. tolerance: relative error in the energy norm; where both
+        values and sources are given, each part is solved to it.
+        Raises ValueError where a source stands on a floating node, or nothing is held and sources do not cancel;
+        cukernels' NotConverged where the iteration stalls.
+        """
+        parts = []
+        if values is not None:
+            parts.append(self._driven(values, start, tolerance))
+        if sources is not None:
+            parts.append(self._fed(sources, tolerance))
+        if not parts:
+            raise ValueError("nothing drives the conductor: give values at fixed nodes or sources")
+        u = sum(part.x for part in parts)
+        inflow = apply(self.operator, u)
+        power = to_host((u * inflow).sum(axis=(1, 2)))
+        return Solved(interior(u), self._scale * interior(inflow), self._scale * power,
+                      max(part.iterations for part in parts), self.floating)
+
+    def _driven(self, values, start, tolerance):
+        xp = array_module(self.operator.k)
+        u = xp.where(self.fixed, values, 0 if start is None else xp.where(self.floating, 0, start)).astype(np.float64)
+        u = embed(u, self.periodic)
+        q = apply(self.operator, u)
+        energy = to_host((u * q).sum(axis=(1, 2)))
+        q *= -1.0 * self.operator.free
+        return self._iterate(u, q, energy, tolerance)
+
+    def _fed(self, sources, tolerance):
+        xp = array_module(self.operator.k)
+        if bool((sources != 0)[..., self.floating].any()):
+            raise ValueError("a source stands on an insulator or an island without a fixed node: move it or join the island")
+        b = embed(sources.astype(np.float64) / self._scale, (False, False)) * self.operator.free
+        if not bool(self.fixed.any()) and self.operator.reaction.size == 0:
+            total, size = abs(b.sum(axis=(1, 2))), abs(b).sum(axis=(1, 2))
+            if bool((total > 1e-9 * size).any()):
+                raise ValueError("sources do not cancel and no node is fixed: what goes in has no way out, fix a node")
+        return self._iterate(xp.zeros_like(b), b, None, tolerance)
+
+    def _iterate(self, u, b, energy, tolerance):
+        solution = conjugate_gradients(self.operator.apply, self.multigrid, b, None, tolerance, energy)
+        solution.x[...] += u
+        return solution
+
+    def flux(self, solved, k):
+        """Mean flux in each pixel, (S, 2, H, W), x first, conductivity times potential over length: -k grad u."""
+        return -k * gradient(self.operator, embed(solved.potential, self.periodic), self.dx, self.dy)
+
+
+def conductance(k, axis=0, dx=1.0, dy=1.0, tolerance=TOLERANCE):
+    """Conductance from side to side along an axis, the other two sides insulated, per unit depth: a `Conductance`.
+
+    k: (H, W) conductivity of each pixel, >= 0, 0 an exact insulator. axis: 0, from the top to the bottom; 1, from left
+    to right. dx, dy: pixel size along columns and rows. A uniform k gives k W dx / (H dy) along axis 0.
+    The value is the dissipated power at unit drop, so its relative error from the iteration is about tolerance**2.
+    Raises ValueError for a bad k, size or axis; cukernels' NotConverged where the iteration stalls. NumPy or CuPy.
+    """
+    if axis not in (0, 1):
+        raise ValueError(f"axis {axis} is unknown: use 0 (top to bottom) or 1 (left to right)")
+    xp = array_module(k)
+    k = xp.asarray(k)
+    if k.ndim != 2 or 0 in k.shape:
+        raise ValueError(f"conductivity has shape {k.shape}: give one number a pixel, (H, W) with at least one pixel")
+    shape = tuple(n + 1 for n in k.shape)
+    fixed = xp.zeros(shape, bool)
+    sides = fixed if axis == 0 else fixed.T
+    sides[0] = sides[-1] = True
+    ramp = xp.linspace(1.0, 0.0, shape[axis])
+    ramp = xp.broadcast_to(ramp[:, None] if axis == 0 else ramp, shape)[None]
+    conductor = Conductor(k, dx, dy, fixed)
+    solved = conductor.solve(values=ramp, start=ramp, tolerance=tolerance)
+    return Conductance(float(solved.power[0]), solved.iterations, solved.potential[0], solved.floating)
+
+
+def effective_conductivity(k, dx=1.0, dy=1.0, tolerance=TOLERANCE):
+    """Effective conductivity tensor of the picture repeated in both directions: an `Effective`.
+
+    k: (H, W) conductivity of each pixel, >= 0. dx, dy: pixel size along columns and rows.
+    The tensor is the mean power at unit mean gradients, so its relative error from the iteration is about tolerance**2.
+    Raises as `conductance`. NumPy or CuPy; the tensor is NumPy.
+    """
+    xp = array_module(k)
+    k = xp.asarray(k)
+    if k.ndim != 2 or 0 in k.shape:
+        raise ValueError(f"conductivity has shape {k.shape}: give one number a pixel, (H, W) with at least one pixel")
+    height, width = k.shape
+    k = xp.tile(k, tuple(2 if n == 1 else 1 for n in k.shape))  # a circle needs two nodes
+    operator = conduction(k, dx, dy, (True, True))
+    scale = float(operator.k.max())
+    if scale == 0:
+        return Effective(np.zeros((2, 2)), 0, xp.zeros((2, height, width)))
+    operator = conduction(k / scale, dx, dy, (True, True))
+    area = dx * dy * k.size
+    b = -_ramps(xp, k / scale, dx, dy)
+    mean = np.eye(2) * float((k / scale).sum()) * dx * dy
+    load = embed(b, (False, False))  # residuals have a pad of zeros: inner products count each node once
+    solution = conjugate_gradients(operator.apply, Multigrid(operator), load, None, tolerance, np.diag(mean).copy())
+    chi = solution.x
+    # power of the sum of ramp and correction, all four terms: its error is the square of chi's
+    cross = to_host(xp.einsum("aij,bij->ab", interior(chi), b))
+    inner = to_host(xp.einsum("aij,bij->ab", interior(chi), interior(apply(operator, chi))))
+    value = scale * (mean - cross - cross.T + inner) / area
+    return Effective((value + value.T) / 2, solution.iterations, interior(chi)[:, :height, :width])
+
+
+def _ramps(xp, k, dx, dy):
+    """A times the potentials x and y at the nodes of a periodic picture, (2, H, W): each pixel carries flux k."""
+    left, up = xp.roll(k, 1, axis=1), xp.roll(k, 1, axis=0)
+    both = xp.roll(left, 1, axis=0)
+    return xp.stack([dy / 2 * (left + both - k - up), dx / 2 * (up + both - k - left)])
+
+
+def _pieces(xp, mask, periodic):
+    """Conducting pieces, pixels joined through edges or corners, round a side only where it wraps."""
+    if periodic[0] == periodic[1]:
+        return pieces(mask, connectivity=8, periodic=periodic[0])
+    # one axis wraps: an empty row or column keeps the other from doing so
+    rows, columns = mask.shape
+    wider = xp.zeros((rows + (not periodic[0]), columns + (not periodic[1])), bool)
+    wider[:rows, :columns] = mask
+    labels, count = pieces(wider, connectivity=8, periodic=True)
+    return labels[:rows, :columns], count

@@ -1,0 +1,170 @@
+"""Conjugate gradients with a preconditioner, for several right-hand sides at once.
+
+M. R. Hestenes, E. Stiefel, "Methods of conjugate gradients for solving linear systems", J. Res. NBS 49 (1952) 409.
+Double precision throughout; the preconditioner works in single precision and only has to be symmetric and positive.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import get_num_threads, njit, prange
+
+from .backend import NotConverged, array_module, launch, on_device
+
+
+@dataclass(frozen=True)
+class Solution:
+    """x: (S, ...) float64. iterations: int. error: (S,) estimated error of x in the energy norm, relative."""
+
+    x: np.ndarray
+    iterations: int
+    error: np.ndarray
+
+
+def conjugate_gradients(apply, precondition, b, x=None, tolerance=1e-8, start=None, limit=200):
+    """Solve A x = b for S right-hand sides with one symmetric positive (semi-)definite A.
+
+    apply(p, q): writes A p into q, both (S, ...) float64, and returns the S inner products p . q.
+    precondition(r): (S, ...) float32 in, an approximation of A^-1 r out, float32, linear, symmetric and positive.
+    b: (S, ...) float64, C-contiguous, overwritten (it becomes the residual). x: starting point, overwritten; 0 if None.
+    tolerance: stop when sqrt(r . M r), the estimate of |x - A^-1 b| in the energy norm, is at most tolerance times the
+        energy norm of the answer, for each right-hand side. With g = the energy gained since the start (its squared
+        error less the present one), that is sqrt(start - g) where b comes from fixed values alone and start (S,) is
+        the energy of the starting point, fixed values included; and sqrt(g) where start is None.
+    Raises NotConverged after `limit` iterations, or where a number is not finite, or A or M is not positive.
+    """
+    xp = array_module(b)
+    if x is None:
+        x, r = xp.zeros_like(b), b
+    else:
+        r = xp.empty_like(b)
+        apply(x, r)
+        xp.subtract(b, r, out=r)
+    q, p, short = xp.zeros_like(b), xp.zeros_like(b), xp.zeros(b.shape, np.float32)
+    largest = _per_field(xp.abs(r).max(axis=tuple(range(1, r.ndim))))
+    # the cycle works in single precision: bring each residual near 1, so that neither end of the range is met
+    scale = 1.0 / np.where(largest > 0, largest, 1.0)
+    _advance(x, r, p, q, np.zeros(len(b)), scale, short)
+    z = precondition(short)
+    rz = _dot(r, z) / scale
+    gained, done = np.zeros(len(b)), np.zeros(len(b), bool)
+    for iteration in range(limit + 1):
+        if not np.isfinite(rz).all() or (rz[~done] < 0).any():
+            raise NotConverged(f"conjugate gradients broke down at iteration {iteration}: r . M r = {rz.min():.3g}")
+        # never below what rounding leaves of the start: a picture that does not conduct at all has energy 0
+        energy = gained if start is None else np.maximum(start - gained, 1e-10 * start)
+        error = np.where(done, error, np.abs(rz)) if iteration else rz
+        # a right-hand side that is done stands still: beyond its rounding error there is nothing to follow
+        done |= rz <= tolerance**2 * energy
+        if done.all():
+            return Solution(x, iteration, np.sqrt(error / np.where(energy > 0, energy, 1.0)))
+        if iteration == limit:
+            break
+        _turn(p, z, 1.0 / scale, rz / before if iteration else np.zeros(len(b)))
+        pq = _per_field(apply(p, q))
+        if not np.isfinite(pq).all() or (pq[~done] <= 0).any():
+            raise NotConverged(f"conjugate gradients broke down at iteration {iteration}: p . A p = {pq.min():.3g}")
+        alpha = np.where(done, 0.0, rz / np.where(pq > 0, pq, 1.0))
+        _advance(x, r, p, q, alpha, scale, short)
+        gained += alpha * rz
+        z = precondition(short)
+        before, rz = np.where(rz > 0, rz, 1.0), _dot(r, z) / scale
+    raise NotConverged(f"conjugate gradients reached {np.sqrt((rz / np.maximum(energy, 1e-300)).max()):.2g} in {limit} iterations, not {tolerance:.2g}")
+
+
+def _per_field(a):
+    return np.asarray(a.get() if hasattr(a, "get") else a, np.float64)
+
+
+def _advance(x, r, p, q, alpha, scale, short):
+    """x += alpha p, r -= alpha q, short = r scale, a number each for every right-hand side."""
+    if on_device(x):
+        return _advance_cuda(x, r, p, q, alpha, scale, short)
+    fields = len(x)
+    return _advance_cpu(*(a.reshape(fields, -1) for a in (x, r, p, q)), alpha, scale, short.reshape(fields, -1), _cuts(x))
+
+
+def _turn(p, z, scale, beta):
+    """p = z scale + beta p."""
+    if on_device(p):
+        return _turn_cuda(p, z, scale, beta)
+    return _turn_cpu(p.reshape(len(p), -1), z.reshape(len(p), -1), scale, beta, _cuts(p))
+
+
+def _dot(r, z):
+    """The S inner products r . z, float64, on the host."""
+    if on_device(r):
+        return _per_field((r * z).sum(axis=tuple(range(1, r.ndim))))
+    return _dot_cpu(r.reshape(len(r), -1), z.reshape(len(r), -1), _cuts(r)).sum(axis=0)
+
+
+def _cuts(a):
+    length = a[0].size
+    pieces = max(1, min(length // 16384, 4 * get_num_threads()))
+    return np.arange(pieces + 1) * length // pieces
+
+
+@njit(cache=True)
+def _advance_piece(x, r, p, q, alpha, scale, short):
+    for j in range(x.size):
+        x[j] += alpha * p[j]
+    for j in range(x.size):
+        r[j] -= alpha * q[j]
+        short[j] = r[j] * scale
+
+
+@njit(cache=True, parallel=True)
+def _advance_cpu(x, r, p, q, alpha, scale, short, cuts):
+    for n in prange(cuts.size - 1):
+        a, b = cuts[n], cuts[n + 1]
+        for f in range(x.shape[0]):
+            _advance_piece(x[f, a:b], r[f, a:b], p[f, a:b], q[f, a:b], alpha[f], scale[f], short[f, a:b])
+
+
+@njit(cache=True)
+def _turn_piece(p, z, scale, beta):
+    for j in range(p.size):
+        p[j] = scale * z[j] + beta * p[j]
+
+
+@njit(cache=True, parallel=True)
+def _turn_cpu(p, z, scale, beta, cuts):
+    for n in prange(cuts.size - 1):
+        a, b = cuts[n], cuts[n + 1]
+        for f in range(p.shape[0]):
+            _turn_piece(p[f, a:b], z[f, a:b], scale[f], beta[f])
+
+
+@njit(cache=True)
+def _dot_piece(r, z):
+    # eight partial sums: the loop keeps its order and still fills a vector register
+    total, n = np.zeros(8), r.size // 8 * 8
+    for j in range(0, n, 8):
+        for m in range(8):
+            total[m] += r[j + m] * z[j + m]
+    for j in range(n, r.size):
+        total[0] += r[j] * z[j]
+    return total.sum()
+
+
+@njit(cache=True, parallel=True)
+def _dot_cpu(r, z, cuts):
+    dots = np.zeros((cuts.size - 1, r.shape[0]))
+    for n in prange(cuts.size - 1):
+        for f in range(r.shape[0]):
+            dots[n, f] = _dot_piece(r[f, cuts[n]:cuts[n + 1]], z[f, cuts[n]:cuts[n + 1]])
+    return dots
+
+
+def _advance_cuda(x, r, p, q, alpha, scale, short):
+    import cupy
+    from .backend import grid
+    n = x[0].size
+    launch("krylov", "cg_advance", (grid(n), len(x)), 256, x, r, p, q, cupy.asarray(alpha), cupy.asarray(scale), short, np.int64(n))
+
+
+def _turn_cuda(p, z, scale, beta):
+    import cupy
+    from .backend import grid
+    n = p[0].size
+    launch("krylov", "cg_turn", (grid(n), len(p)), 256, p, z, cupy.asarray(scale), cupy.asarray(beta), np.int64(n))

@@ -1,0 +1,765 @@
+"""Black-box multigrid for nine-point stencils: the preconditioner that does not mind where copper meets oxide.
+
+Interpolation follows the stencil, coarse operators are Galerkin's (J. E. Dendy, "Black box multigrid", J. Comput. Phys.
+48 (1982) 366; P. M. de Zeeuw, "Matrix-dependent prolongations and restrictions in a blackbox multigrid solver",
+J. Comput. Appl. Math. 33 (1990) 1). Coarse nodes are those of even row and column, whatever the size. Smoothing is
+Gauss-Seidel in four colours, one way on the way down and the other way on the way up, so that a cycle is symmetric and
+positive. Sides may wrap, odd sizes too: then the last node and the first are neighbours of one colour, and the last row
+or column is a colour of its own.
+
+A level keeps links, not matrix rows: `c` (4, NY, NX) are the conductances of each node to E, S, SE, SW, and `reaction`
+what each loses to fixed neighbours. The diagonal is never rounded apart from them: a constant stays a constant at any
+contrast in float32. Arrays are padded as in `stencil`.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numba import njit, prange
+
+from .backend import array_module, launch, on_device, to_host
+from .stencil import PAD, chunks, embed, inner_row, interior, outer_row, wrap
+
+DIRECT = 200          # nodes at which a dense inverse takes over
+_SERIAL = 40_000      # nodes below which one thread is faster than a barrier
+_THREADS = (32, 4)
+
+# Where small pieces touch at corners, a single coarse cycle loses a little on every level. Two, joined by the Chebyshev
+# polynomial for eigenvalues in [_LOWEST, 1], keep the rate of two grids (O. Axelsson, P. S. Vassilevski, "Algebraic
+# multilevel preconditioning methods I", Numer. Math. 56 (1989) 157), at twice the work of the finest level in all.
+_LOWEST = 0.25
+_FIRST, _SECOND = (2 / (1 + _LOWEST + (1 - _LOWEST) * np.cos(np.pi * (2 * i + 1) / 4)) for i in range(2))
+_PEAK = 1 + 1 / (2 * ((1 + _LOWEST) / (1 - _LOWEST))**2 - 1)  # brings the largest eigenvalue back to 1
+
+
+@dataclass
+class Level:
+    """One grid: its operator, its inverse diagonal (0 where there is no unknown), and the weights from the next one.
+
+    c: link conductances (4, NY, NX), or the pixel conductivities (1, NY, NX) with `weights` on the finest level.
+    weight: (8, NYc, NXc) float32, for coarse cell (I, J): of node (2I, 2J+1) to its W, E corner; of (2I+1, 2J) to N, S;
+    of (2I+1, 2J+1) to NW, NE, SW, SE.
+    """
+
+    shape: tuple
+    periodic: tuple
+    c: np.ndarray
+    weights: tuple
+    reaction: np.ndarray
+    inverse: np.ndarray
+    weight: np.ndarray = None
+    colours: np.ndarray = None
+    work: dict = field(default_factory=dict)
+
+
+class Multigrid:
+    """A hierarchy for one operator (`stencil.Conduction`), used for any number of right-hand sides."""
+
+    def __init__(self, operator):
+        xp = array_module(operator.k)
+        c, reaction = links(operator)
+        k = operator.k.astype(np.float32)
+        fixed_reaction = operator.reaction.astype(np.float32)
+        level = _level(operator.shape, operator.periodic, c, reaction)
+        self.levels = [Level(level.shape, level.periodic, k[None], operator.weights, fixed_reaction, level.inverse, None, level.colours)]
+        shape, periodic = operator.shape, operator.periodic
+        while shape[0] * shape[1] > DIRECT:
+            inverse = self.levels[-1].inverse
+            weight = interpolation(c, reaction, inverse, shape, periodic)
+            c, reaction, periodic = galerkin(c, reaction, inverse, weight, shape, periodic)
+            shape = tuple((n + 1) // 2 for n in shape)
+            self.levels[-1].weight = weight.astype(np.float32)
+            self.levels.append(_level(shape, periodic, c, reaction))
+        self.direct = xp.asarray(_dense_inverse(to_host(c), to_host(reaction), shape, periodic), np.float32)
+
+    def __call__(self, b):
+        """One cycle from zero: (S, NY, NX) float32 padded in (zero where there is no unknown) and out, pads refreshed.
+
+        The returned array is reused by the next call.
+        """
+        return self._direct(b) if len(self.levels) == 1 else self._cycle(0, b, "x")
+
+    def _cycle(self, n, b, name):
+        level, coarser = self.levels[n], self.levels[n + 1]
+        x = _scratch(level, name, b.shape, b)
+        smooth(level, x, b, forward=True, from_zero=True)
+        coarse = _scratch(coarser, "b", (len(b), *(m + 2 * PAD for m in coarser.shape)), b)
+        restrict(level, x, b, coarse)
+        prolong(level, x, self._coarse(n + 1, coarse))
+        smooth(level, x, b, forward=False, from_zero=False)
+        return x
+
+    def _coarse(self, n, b):
+        """Two cycles joined by the Chebyshev polynomial of degree 2 on [_LOWEST, 1]."""
+        if n == len(self.levels) - 1:
+            return self._direct(b)
+        level = self.levels[n]
+        x = self._cycle(n, b, "x")
+        r = residual(level, x, b, _scratch(level, "r", b.shape, b), _FIRST)
+        return combine(x, _FIRST / _PEAK, self._cycle(n, r, "y"), _SECOND / _PEAK)
+
+    def _direct(self, b):
+        level = self.levels[-1]
+        x = _scratch(level, "x", b.shape, b)
+        flat = array_module(b).ascontiguousarray(interior(b)).reshape(len(b), -1)
+        interior(x)[...] = (flat @ self.direct).reshape(len(b), *level.shape)
+        return wrap(x, level.periodic)
+
+
+def _scratch(level, name, shape, like):
+    if name not in level.work or level.work[name].shape != shape:
+        level.work[name] = array_module(like).zeros(shape, np.float32)
+    return level.work[name]
+
+
+def _level(shape, periodic, c, reaction):
+    xp = array_module(c)
+    diagonal = c[0] + c[1] + c[2] + c[3]
+    diagonal[:, 1:] += c[0][:, :-1]
+    diagonal[1:] += c[1][:-1]
+    diagonal[1:, 1:] += c[2][:-1, :-1]
+    diagonal[1:, :-1] += c[3][:-1, 1:]
+    diagonal += reaction
+    inverse = xp.zeros_like(diagonal)
+    d = interior(diagonal)
+    interior(inverse)[...] = xp.where(d > 0, 1 / xp.where(d > 0, d, 1), 0)
+    return Level(shape, periodic, c, (0.0, 0.0, 0.0), reaction, wrap(inverse, periodic), None, xp.asarray(_colours(shape[1], periodic[1])))
+
+
+def _colours(n, wraps):
+    """(3, n) float32: 1 at even nodes, at odd nodes, and at the last node of an odd circle."""
+    colour = np.arange(n) % 2
+    if wraps and n % 2:
+        colour[-1] = 2
+    return (colour == np.arange(3)[:, None]).astype(np.float32)
+
+
+def links(operator):
+    """(c, reaction) of a `stencil.Conduction` in float32: links to fixed nodes become reactions."""
+    xp = array_module(operator.k)
+    k, free = operator.k, operator.free
+    ny, nx = operator.shape
+    c = xp.zeros((4, *free.shape), np.float32)
+    reaction = xp.zeros(free.shape, np.float32)
+    extra = operator.reaction if operator.reaction.size else xp.zeros((0, 0))
+    if on_device(k):
+        blocks = (-(-nx // _THREADS[0]), -(-ny // _THREADS[1]))
+        launch("multigrid", "mg_links", blocks, _THREADS, k, free, extra if extra.size else k, np.int32(extra.size > 0),
+               *(np.float64(g) for g in operator.weights), c, reaction, np.int32(ny), np.int32(nx))
+    else:
+        _links_cpu(k, free, extra, *operator.weights, c, reaction, chunks(ny))
+    wrap(reaction, operator.periodic)
+    return wrap(c, operator.periodic), reaction
+
+
+def interpolation(c, reaction, inverse, shape, periodic):
+    """The weights of a level (see `Level.weight`), float64, pads filled for sides that wrap."""
+    xp = array_module(c)
+    coarse = tuple((n + 1) // 2 for n in shape)
+    w = xp.zeros((8, *(n + 2 * PAD for n in coarse)))
+    args = (c, reaction, inverse, w, *shape)
+    if on_device(c):
+        _launch_coarse("mg_edge_weights", coarse, *args)
+    else:
+        _edge_weights_cpu(*args, chunks(coarse[0]))
+    _fill_edges(w, shape, coarse, periodic)
+    if on_device(c):
+        _launch_coarse("mg_centre_weights", coarse, *args)
+    else:
+        _centre_weights_cpu(c, reaction, w, *shape, chunks(coarse[0]))
+    _fill_centres(w, shape, coarse, periodic)
+    return w
+
+
+def _launch_coarse(kernel, coarse, c, reaction, inverse, w, ny, nx, *more):
+    blocks = (-(-coarse[1] // _THREADS[0]), -(-coarse[0] // _THREADS[1]))
+    launch("multigrid", kernel, blocks, _THREADS, c, reaction, inverse, w, *more, np.int32(ny), np.int32(nx))
+
+
+# Round an odd circle the last node and the first are both coarse. The cells between them get a phantom odd node: the
+# last cell sees the first node there (weight 1 to the far corner), the pad before the first cell sees the last node.
+
+def _fill_edges(w, shape, coarse, periodic):
+    for axis in (1, 0):
+        if not periodic[axis]:
+            continue
+        near, far = (0, 1) if axis == 1 else (2, 3)
+        v = w if axis == 1 else w.swapaxes(1, 2)
+        n = coarse[axis]
+        if shape[axis] % 2:
+            v[near, :, PAD + n - 1], v[far, :, PAD + n - 1] = 0, 1
+        wrap(w, (axis == 0, axis == 1))
+        if shape[axis] % 2:
+            v[near, :, PAD - 1], v[far, :, PAD - 1] = 1, 0
+
+
+def _fill_centres(w, shape, coarse, periodic):
+    for axis in (1, 0):
+        if not periodic[axis]:
+            continue
+        # along the seam the centre node is a node of the other axis: its two weights go to the near or the far corners
+        along = (2, 3) if axis == 1 else (0, 1)
+        near, far = ((4, 6), (5, 7)) if axis == 1 else ((4, 5), (6, 7))
+        v = w if axis == 1 else w.swapaxes(1, 2)
+        n = coarse[axis]
+        if shape[axis] % 2:
+            for a, i, j in zip(along, near, far):
+                v[i, :, PAD + n - 1], v[j, :, PAD + n - 1] = 0, v[a, :, PAD]
+        wrap(w[4:], (axis == 0, axis == 1))
+        if shape[axis] % 2:
+            for a, i, j in zip(along, near, far):
+                v[i, :, PAD - 1], v[j, :, PAD - 1] = v[a, :, PAD + n - 1], 0
+
+
+def galerkin(c, reaction, inverse, weight, shape, periodic):
+    """(links, reaction, periodic) of the next coarser level: P^T A P, formed in float64 and stored in float32."""
+    xp = array_module(c)
+    coarse = tuple((n + 1) // 2 for n in shape)
+    out = xp.zeros((4, *(n + 2 * PAD for n in coarse)), np.float32)
+    loss = xp.zeros(out.shape[1:], np.float32)
+    if on_device(c):
+        _launch_coarse("mg_galerkin", coarse, c, reaction, inverse, weight, *shape, out, loss)
+    else:
+        _galerkin_cpu(c, reaction, inverse, weight, out, loss, *shape, chunks(coarse[0]))
+    return _fold(wrap(out, periodic), wrap(loss, periodic), coarse, periodic)
+
+
+def _fold(c, reaction, shape, periodic):
+    """A circle of one node: links round it join the node to itself or its neighbours along the other axis."""
+    ends = [wraps and n > 1 for n, wraps in zip(shape, periodic)]
+    if periodic[0] and not ends[0]:
+        row = c[:, PAD]
+        row[0] += row[2]
+        row[0, :-1] += row[3, 1:]
+        row[1:] = 0
+    if periodic[1] and not ends[1]:
+        column = c[:, :, PAD]
+        column[1] += column[2] + column[3]
+        column[0] = column[2] = column[3] = 0
+    for axis in (0, 1):
+        if periodic[axis] and not ends[axis]:
+            for a in (c, reaction):
+                v = a.swapaxes(-1, -2) if axis == 1 else a
+                v[..., :PAD, :] = 0
+                v[..., -PAD:, :] = 0
+    periodic = tuple(ends)
+    return wrap(c, periodic), wrap(reaction, periodic), periodic
+
+
+def _dense_inverse(c, reaction, shape, periodic):
+    """Inverse of a small level, float64. A piece without any reaction is singular: the mean of its answer is set to 0."""
+    from scipy.sparse.csgraph import connected_components
+    ny, nx = shape
+    number = np.arange(ny * nx).reshape(shape)
+    conductance = np.zeros((ny * nx, ny * nx))
+    for link, (di, dj) in zip(c.astype(np.float64), ((0, 1), (1, 0), (1, 1), (1, -1))):
+        i, j = np.nonzero(link[PAD:PAD + ny, PAD:PAD + nx])
+        a, b = number[i, j], number[(i + di) % ny, (j + dj) % nx]
+        np.add.at(conductance, (a, b), link[i + PAD, j + PAD])
+        np.add.at(conductance, (b, a), link[i + PAD, j + PAD])
+    np.fill_diagonal(conductance, 0)
+    loss = interior(reaction).astype(np.float64).ravel()
+    diagonal = conductance.sum(axis=1) + loss
+    matrix = np.diag(diagonal) - conductance
+    count, piece = connected_components(conductance != 0, directed=False)
+    for n in range(count):
+        inside = np.flatnonzero(piece == n)
+        if loss[inside].sum() == 0 and diagonal[inside].max() > 0:
+            matrix[np.ix_(inside, inside)] += diagonal[inside].mean() / inside.size
+    used = np.flatnonzero(diagonal > 0)
+    inverse = np.zeros_like(matrix)
+    if used.size:
+        part = np.linalg.inv(matrix[np.ix_(used, used)])
+        inverse[np.ix_(used, used)] = (part + part.T) / 2
+    return inverse
+
+
+def smooth(level, x, b, forward, from_zero):
+    """One sweep of Gauss-Seidel in four colours on A x = b; forward and backward are each other's adjoint.
+
+    from_zero: x counts as 0 whatever it holds.
+    """
+    if on_device(x):
+        return _smooth_cuda(level, x, b, forward, from_zero)
+    ny, nx = level.shape
+    seam = int(level.periodic[0] and ny % 2 == 1)
+    args = (x, b, level.c, level.reaction, level.inverse, *(np.float32(g) for g in level.weights), level.colours,
+            level.periodic[0], level.periodic[1], ny, nx)
+    if ny * nx < _SERIAL:
+        return _smooth_serial(*args, ny - seam, forward, from_zero)
+    return _smooth_parallel(*args, chunks(ny - seam), forward, from_zero)
+
+
+def restrict(level, x, b, coarse):
+    """coarse = P^T (b - A x)."""
+    if on_device(x):
+        return _restrict_cuda(level, x, b, coarse)
+    ny, nx = level.shape
+    args = (x, b, level.c, level.reaction, *(np.float32(g) for g in level.weights), level.weight, coarse,
+            level.periodic[0], level.periodic[1], ny, nx)
+    rows = (ny + 1) // 2
+    if ny * nx < _SERIAL:
+        return _restrict_rows(*args, 0, rows)
+    return _restrict_parallel(*args, chunks(rows, 32))
+
+
+def prolong(level, x, coarse):
+    """x += P coarse; refreshes the pad of x."""
+    for axis in (0, 1):
+        if level.periodic[axis] and level.shape[axis] == 2:  # a folded circle, see _fold
+            wrap(coarse, (axis == 0, axis == 1))
+    if on_device(x):
+        return _prolong_cuda(level, x, coarse)
+    ny, nx = level.shape
+    args = (x, level.inverse, level.weight, coarse, level.periodic[0], level.periodic[1], ny, nx)
+    rows = (ny + 1) // 2
+    if ny * nx < _SERIAL:
+        return _prolong_rows(*args, 0, rows)
+    return _prolong_parallel(*args, chunks(rows, 32))
+
+
+def residual(level, x, b, r, factor):
+    """r = b - factor A x; returns r."""
+    if on_device(x):
+        return _residual_cuda(level, x, b, r, factor)
+    ny, nx = level.shape
+    args = (x, b, level.c, level.reaction, *(np.float32(g) for g in level.weights), r, np.float32(factor))
+    if ny * nx < _SERIAL:
+        _residual_rows(*args, 0, ny)
+    else:
+        _residual_parallel(*args, chunks(ny))
+    return r
+
+
+def combine(x, first, y, second):
+    """x = first x + second y; returns x."""
+    if on_device(x):
+        x *= np.float32(first)
+        x += np.float32(second) * y
+        return x
+    _combine(x.ravel(), np.float32(first), y.ravel(), np.float32(second), _cuts(x.size))
+    return x
+
+
+def _cuts(length):
+    return chunks(length, 1 << 16)
+
+
+# CPU: set-up
+
+@njit(cache=True)
+def _links_rows(k, free, extra, along_x, along_y, across, c, reaction, first, last, nx):
+    for i in range(first + 2, last + 2):
+        for j in range(2, nx + 2):
+            if free[i, j] == 0:
+                continue
+            nw, ne, sw, se = k[i - 1, j - 1], k[i - 1, j], k[i, j - 1], k[i, j]
+            c[0, i, j] = along_x * (ne + se) * free[i, j + 1]
+            c[1, i, j] = along_y * (sw + se) * free[i + 1, j]
+            c[2, i, j] = across * se * free[i + 1, j + 1]
+            c[3, i, j] = across * sw * free[i + 1, j - 1]
+            lost = (along_x * ((ne + se) * (1 - free[i, j + 1]) + (nw + sw) * (1 - free[i, j - 1]))
+                    + along_y * ((sw + se) * (1 - free[i + 1, j]) + (nw + ne) * (1 - free[i - 1, j]))
+                    + across * (se * (1 - free[i + 1, j + 1]) + sw * (1 - free[i + 1, j - 1])
+                                + ne * (1 - free[i - 1, j + 1]) + nw * (1 - free[i - 1, j - 1])))
+            if extra.size > 0:
+                lost += extra[i, j]
+            reaction[i, j] = lost
+
+
+@njit(cache=True, parallel=True)
+def _links_cpu(k, free, extra, along_x, along_y, across, c, reaction, bounds):
+    for n in prange(bounds.size - 1):
+        _links_rows(k, free, extra, along_x, along_y, across, c, reaction, bounds[n], bounds[n + 1], c.shape[2] - 4)
+
+
+@njit(cache=True)
+def _split(near, far, near_active, far_active, far_exists, diagonal, loss):
+    """Weights of a node between two coarse ones, from what ties it to either side.
+
+    The two sum to 1 less the share of its loss. A coarse node where there is no unknown gets no weight, unless there is
+    nothing else: then it stands in for the node (a wire on odd columns in a void stays on the coarse grid).
+    """
+    total = near + far
+    if total > 0 and (near_active or far_active):
+        share = 1 / (total + loss)
+        if near_active and far_active:
+            return near * share, far * share
+        return (total * share, 0.0) if near_active else (0.0, total * share)
+    kept = (diagonal - loss) / diagonal
+    if far_exists and (far > near or (total == 0 and near_active and not far_active)):
+        return 0.0, kept
+    return kept, 0.0
+
+
+@njit(cache=True)
+def _edge_rows(c, reaction, inverse, w, ny, nx, first, last):
+    for ci in range(first, last):
+        i = 2 * ci + 2
+        for cj in range((nx + 1) // 2):
+            j = 2 * cj + 2
+            if 2 * cj + 1 < nx and inverse[i, j + 1] > 0:
+                west = np.float64(c[0, i, j]) + c[2, i - 1, j] + c[3, i, j + 1]
+                east = np.float64(c[0, i, j + 1]) + c[3, i - 1, j + 2] + c[2, i, j + 1]
+                w[0, ci + 2, cj + 2], w[1, ci + 2, cj + 2] = _split(
+                    west, east, inverse[i, j] > 0, inverse[i, j + 2] > 0, 2 * cj + 2 < nx,
+                    1 / np.float64(inverse[i, j + 1]), np.float64(reaction[i, j + 1]))
+            if 2 * ci + 1 < ny and inverse[i + 1, j] > 0:
+                north = np.float64(c[1, i, j]) + c[2, i, j - 1] + c[3, i, j + 1]
+                south = np.float64(c[1, i + 1, j]) + c[3, i + 1, j] + c[2, i + 1, j]
+                w[2, ci + 2, cj + 2], w[3, ci + 2, cj + 2] = _split(
+                    north, south, inverse[i, j] > 0, inverse[i + 2, j] > 0, 2 * ci + 2 < ny,
+                    1 / np.float64(inverse[i + 1, j]), np.float64(reaction[i + 1, j]))
+
+
+@njit(cache=True, parallel=True)
+def _edge_weights_cpu(c, reaction, inverse, w, ny, nx, bounds):
+    for n in prange(bounds.size - 1):
+        _edge_rows(c, reaction, inverse, w, ny, nx, bounds[n], bounds[n + 1])
+
+
+@njit(cache=True)
+def _centre_rows(c, reaction, w, ny, nx, first, last):
+    for a in range(first + 2, last + 2):
+        i = 2 * a - 1
+        if i - 2 >= ny:
+            continue
+        for b in range(2, nx // 2 + 2):
+            j = 2 * b - 1
+            n, s, west, e = np.float64(c[1, i - 1, j]), np.float64(c[1, i, j]), np.float64(c[0, i, j - 1]), np.float64(c[0, i, j])
+            nw, ne = np.float64(c[2, i - 1, j - 1]), np.float64(c[3, i - 1, j + 1])
+            sw, se = np.float64(c[3, i, j]), np.float64(c[2, i, j])
+            d = n + s + west + e + nw + ne + sw + se + reaction[i, j]
+            if d > 0:
+                w[4, a, b] = (nw + n * w[0, a, b] + west * w[2, a, b]) / d
+                w[5, a, b] = (ne + n * w[1, a, b] + e * w[2, a, b + 1]) / d
+                w[6, a, b] = (sw + s * w[0, a + 1, b] + west * w[3, a, b]) / d
+                w[7, a, b] = (se + s * w[1, a + 1, b] + e * w[3, a, b + 1]) / d
+
+
+@njit(cache=True, parallel=True)
+def _centre_weights_cpu(c, reaction, w, ny, nx, bounds):
+    for n in prange(bounds.size - 1):
+        _centre_rows(c, reaction, w, ny, nx, bounds[n], bounds[n + 1])
+
+
+@njit(cache=True)
+def _basis(p, inverse, w, a, b):
+    """The basis function of coarse node (a, b) (padded) in the middle of the 5 x 5 window p."""
+    i, j = 2 * a - 2, 2 * b - 2
+    p[2, 2] = 1.0 if inverse[i, j] > 0 else 0.0
+    p[2, 3], p[2, 1] = w[0, a, b], w[1, a, b - 1]
+    p[3, 2], p[1, 2] = w[2, a, b], w[3, a - 1, b]
+    p[3, 3], p[3, 1] = w[4, a, b], w[5, a, b - 1]
+    p[1, 3], p[1, 1] = w[6, a - 1, b], w[7, a - 1, b - 1]
+
+
+@njit(cache=True)
+def _times(c, reaction, p, i, j, di, dj):
+    """(A p) at offset (di, dj) from fine node (i, j); p is zero outside the middle 3 x 3 of its 7 x 7 window."""
+    r, s, y, x = di + 3, dj + 3, i + di, j + dj
+    m = p[r, s]
+    return (np.float64(c[0, y, x]) * (m - p[r, s + 1]) + np.float64(c[0, y, x - 1]) * (m - p[r, s - 1])
+            + np.float64(c[1, y, x]) * (m - p[r + 1, s]) + np.float64(c[1, y - 1, x]) * (m - p[r - 1, s])
+            + np.float64(c[2, y, x]) * (m - p[r + 1, s + 1]) + np.float64(c[2, y - 1, x - 1]) * (m - p[r - 1, s - 1])
+            + np.float64(c[3, y, x]) * (m - p[r + 1, s - 1]) + np.float64(c[3, y - 1, x + 1]) * (m - p[r - 1, s + 1])
+            + np.float64(reaction[y, x]) * m)
+
+
+@njit(cache=True)
+def _galerkin_rows(c, reaction, inverse, w, out, loss, ny, nx, first, last):
+    p = np.zeros((7, 7))
+    middle = p[1:6, 1:6]
+    v, q = np.zeros((5, 5)), np.zeros((7, 7))
+    for a in range(first + 2, last + 2):
+        for b in range(2, (nx + 1) // 2 + 2):
+            i, j = 2 * a - 2, 2 * b - 2
+            _basis(middle, inverse, w, a, b)
+            for di in range(-1, 3):
+                for dj in range(-2, 3):
+                    v[di + 2, dj + 2] = _times(c, reaction, p, i, j, di, dj) if (i + di < ny + 3 and j + dj < nx + 3) else 0.0
+            out[0, a, b] = -(v[2, 4] + w[1, a, b] * v[2, 3] + w[2, a, b + 1] * v[3, 4] + w[3, a - 1, b + 1] * v[1, 4]
+                             + w[5, a, b] * v[3, 3] + w[7, a - 1, b] * v[1, 3])
+            out[1, a, b] = -(v[4, 2] + w[3, a, b] * v[3, 2] + w[0, a + 1, b] * v[4, 3] + w[1, a + 1, b - 1] * v[4, 1]
+                             + w[6, a, b] * v[3, 3] + w[7, a, b - 1] * v[3, 1])
+            out[2, a, b] = -(v[4, 4] + w[1, a + 1, b] * v[4, 3] + w[3, a, b + 1] * v[3, 4] + w[7, a, b] * v[3, 3])
+            out[3, a, b] = -(v[4, 0] + w[0, a + 1, b - 1] * v[4, 1] + w[3, a, b - 1] * v[3, 0] + w[6, a, b - 1] * v[3, 1])
+            if _loses(reaction, i, j):
+                loss[a, b] = _coarse_loss(c, reaction, w, p, q, a, b)
+
+
+@njit(cache=True)
+def _loses(reaction, i, j):
+    total = 0.0
+    for y in range(i - 2, min(i + 3, reaction.shape[0])):
+        for x in range(j - 2, min(j + 3, reaction.shape[1])):
+            total += reaction[y, x]
+    return total > 0
+
+
+@njit(cache=True)
+def _coarse_loss(c, reaction, w, p, q, a, b):
+    """Row sum of P^T A P: the basis function p against A times the interpolated one, q. 0 where it is only rounding."""
+    i, j = 2 * a - 2, 2 * b - 2
+    for di in range(-1, 2):
+        q[2 * di + 3, 1] = q[2 * di + 3, 3] = q[2 * di + 3, 5] = 1.0
+        q[2 * di + 3, 2] = w[0, a + di, b - 1] + w[1, a + di, b - 1]
+        q[2 * di + 3, 4] = w[0, a + di, b] + w[1, a + di, b]
+    for dj in range(-1, 2):
+        q[2, 2 * dj + 3] = w[2, a - 1, b + dj] + w[3, a - 1, b + dj]
+        q[4, 2 * dj + 3] = w[2, a, b + dj] + w[3, a, b + dj]
+    for di in range(2):
+        for dj in range(2):
+            y, x = a - 1 + di, b - 1 + dj
+            q[2 + 2 * di, 2 + 2 * dj] = w[4, y, x] + w[5, y, x] + w[6, y, x] + w[7, y, x]
+    total, size = 0.0, 0.0
+    for di in range(-1, 2):
+        for dj in range(-1, 2):
+            total += p[di + 3, dj + 3] * _times(c, reaction, q, i, j, di, dj)
+            size += p[di + 3, dj + 3] * _times(c, reaction, p, i, j, di, dj)
+    return total if total > 1e-13 * size else 0.0
+
+
+@njit(cache=True, parallel=True)
+def _galerkin_cpu(c, reaction, inverse, w, out, loss, ny, nx, bounds):
+    for n in prange(bounds.size - 1):
+        _galerkin_rows(c, reaction, inverse, w, out, loss, ny, nx, bounds[n], bounds[n + 1])
+
+
+# CPU: the cycle. Even rows depend on odd rows only and the other way round, so a thread sweeps its rows once, each odd
+# row right after (or before) its two even neighbours; the one row that needs another thread's waits for the second pass.
+
+@njit(cache=True)
+def _relax(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, i, forward, alone, s, t):
+    """Relax node row i - 2 of every field, colour by colour. alone: the rows beside it count as 0."""
+    for f in range(x.shape[0]):
+        row = x[f, i]
+        if alone:
+            _copy(s, b[f, i])
+        else:
+            outer_row(s, b[f, i], x[f], c, i, along_x, along_y, across)
+        for n in range(3):
+            colour = n if forward else 2 - n
+            if colour == 2 and colours[2, -1] == 0:
+                continue
+            inner_row(t, s, x[f], c, reaction, i, along_x, along_y, across)
+            _correct(row, t, inverse[i], colours[colour])
+            if wrap_x:
+                row[1], row[-2] = row[-3], row[2]
+        if wrap_y:
+            if i == 2:
+                x[f, -2, :] = row
+            if i == x.shape[1] - 3:
+                x[f, 1, :] = row
+
+
+@njit(cache=True)
+def _copy(s, b):
+    for j in range(s.size):
+        s[j] = b[j + 2]
+
+
+@njit(cache=True)
+def _correct(row, t, inverse, colour):
+    for j in range(t.size):
+        row[j + 2] += colour[j] * (inverse[j + 2] * t[j])
+
+
+@njit(cache=True)
+def _sweep(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, first, last, forward, from_zero):
+    """First pass over node rows first .. last - 1 (first is even): all but the row that needs the next piece's."""
+    s, t = np.empty(colours.shape[1], x.dtype), np.empty(colours.shape[1], x.dtype)
+    if forward:
+        for i in range(first + 2, last + 2, 2):
+            if from_zero:
+                x[:, i] = 0
+            _relax(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, i, True, from_zero, s, t)
+            if i > first + 2:
+                if from_zero:
+                    x[:, i - 1] = 0
+                _relax(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, i - 1, True, False, s, t)
+    else:
+        for i in range(first + 3, last + 3, 2):
+            if i < last + 2:
+                _relax(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, i, False, False, s, t)
+            if i > first + 3:
+                _relax(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, i - 1, False, False, s, t)
+
+
+@njit(cache=True)
+def _sweep_edge(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, first, last, forward, from_zero):
+    """Second pass: the last odd row of a piece on the way forward, its first even row on the way back."""
+    s, t = np.empty(colours.shape[1], x.dtype), np.empty(colours.shape[1], x.dtype)
+    if not forward:
+        _relax(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, first + 2, False, False, s, t)
+    elif last % 2 == 0:
+        if from_zero:
+            x[:, last + 1] = 0
+        _relax(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, last + 1, True, False, s, t)
+
+
+@njit(cache=True)
+def _seam(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, ny, forward):
+    """The last row of an odd circle: even like the first and its neighbour, so a colour of its own."""
+    s, t = np.empty(colours.shape[1], x.dtype), np.empty(colours.shape[1], x.dtype)
+    _relax(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, ny + 1, forward, False, s, t)
+
+
+@njit(cache=True)
+def _smooth_serial(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, ny, nx, last, forward, from_zero):
+    if last < ny and from_zero:
+        x[:, ny + 1] = 0
+    if last < ny and not forward:
+        _seam(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, ny, False)
+    _sweep(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, 0, last, forward, from_zero)
+    _sweep_edge(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, 0, last, forward, from_zero)
+    if last < ny and forward:
+        _seam(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, ny, True)
+
+
+@njit(cache=True, parallel=True)
+def _smooth_parallel(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, ny, nx, bounds, forward, from_zero):
+    seam = bounds[-1] < ny
+    if seam and from_zero:
+        x[:, ny + 1] = 0
+    if seam and not forward:
+        _seam(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, ny, False)
+    for n in prange(bounds.size - 1):
+        _sweep(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x,
+               bounds[n], bounds[n + 1], forward, from_zero)
+    for n in prange(bounds.size - 1):
+        _sweep_edge(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x,
+                    bounds[n], bounds[n + 1], forward, from_zero)
+    if seam and forward:
+        _seam(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, ny, True)
+
+
+@njit(cache=True)
+def _residual_row(r, x, b, c, reaction, along_x, along_y, across, wrap_y, wrap_x, row, ny, s):
+    """Residual of node row `row` into the padded r; a row outside is 0, or the far side's where the rows wrap evenly."""
+    if row < 0 or row >= ny:
+        if row >= ny or not wrap_y or ny % 2 == 1:
+            r[:] = 0
+            return
+        row += ny
+    outer_row(s, b[row + 2], x, c, row + 2, along_x, along_y, across)
+    t = r[2:-2]
+    inner_row(t, s, x, c, reaction, row + 2, along_x, along_y, across)
+    r[0], r[1], r[-2], r[-1] = 0, 0, 0, 0
+    if wrap_x:
+        r[1], r[-2] = r[-3], r[2]
+
+
+@njit(cache=True)
+def _gather(out, up, middle, down, w, a):
+    """One coarse row of P^T r from the three fine rows of residuals around it."""
+    w0, w1, w2, w3 = w[0, a], w[1, a], w[2, a], w[3, a - 1]
+    w4, w5, w6, w7 = w[4, a], w[5, a], w[6, a - 1], w[7, a - 1]
+    for j in range((middle.size - 3) // 2):
+        out[j + 2] = middle[2 * j + 2] + w0[j + 2] * middle[2 * j + 3] + w1[j + 1] * middle[2 * j + 1]
+    for j in range((middle.size - 3) // 2):
+        out[j + 2] += w2[j + 2] * down[2 * j + 2] + w4[j + 2] * down[2 * j + 3] + w5[j + 1] * down[2 * j + 1]
+    for j in range((middle.size - 3) // 2):
+        out[j + 2] += w3[j + 2] * up[2 * j + 2] + w6[j + 2] * up[2 * j + 3] + w7[j + 1] * up[2 * j + 1]
+
+
+@njit(cache=True)
+def _restrict_rows(x, b, c, reaction, along_x, along_y, across, w, out, wrap_y, wrap_x, ny, nx, first, last):
+    s, up, middle, down = np.empty(nx, x.dtype), np.empty(nx + 4, x.dtype), np.empty(nx + 4, x.dtype), np.empty(nx + 4, x.dtype)
+    for f in range(x.shape[0]):
+        _residual_row(down, x[f], b[f], c, reaction, along_x, along_y, across, wrap_y, wrap_x, 2 * first - 1, ny, s)
+        for a in range(first, last):
+            up, down = down, up
+            _residual_row(middle, x[f], b[f], c, reaction, along_x, along_y, across, wrap_y, wrap_x, 2 * a, ny, s)
+            _residual_row(down, x[f], b[f], c, reaction, along_x, along_y, across, wrap_y, wrap_x, 2 * a + 1, ny, s)
+            _gather(out[f, a + 2], up, middle, down, w, a + 2)
+
+
+@njit(cache=True, parallel=True)
+def _restrict_parallel(x, b, c, reaction, along_x, along_y, across, w, out, wrap_y, wrap_x, ny, nx, bounds):
+    for n in prange(bounds.size - 1):
+        _restrict_rows(x, b, c, reaction, along_x, along_y, across, w, out, wrap_y, wrap_x, ny, nx, bounds[n], bounds[n + 1])
+
+
+@njit(cache=True)
+def _spread_even(row, inverse, near, w0, w1):
+    # a coarse node where the fine one is void or fixed still serves its neighbours
+    for j in range((row.size - 4) // 2):
+        row[2 * j + 2] += near[j + 2] if inverse[2 * j + 2] > 0 else np.float32(0)
+        row[2 * j + 3] += w0[j + 2] * near[j + 2] + w1[j + 2] * near[j + 3]
+    if row.size % 2 and inverse[-3] > 0:
+        row[-3] += near[-3]
+
+
+@njit(cache=True)
+def _spread_odd(row, near, far, w2, w3, w4, w5, w6, w7):
+    for j in range((row.size - 4) // 2):
+        row[2 * j + 2] += w2[j + 2] * near[j + 2] + w3[j + 2] * far[j + 2]
+        row[2 * j + 3] += (w4[j + 2] * near[j + 2] + w5[j + 2] * near[j + 3]
+                           + w6[j + 2] * far[j + 2] + w7[j + 2] * far[j + 3])
+    if row.size % 2:
+        row[-3] += w2[-3] * near[-3] + w3[-3] * far[-3]
+
+
+@njit(cache=True)
+def _prolong_rows(x, inverse, w, coarse, wrap_y, wrap_x, ny, nx, first, last):
+    for a in range(first + 2, last + 2):
+        for f in range(x.shape[0]):
+            i = 2 * a - 2
+            _spread_even(x[f, i], inverse[i], coarse[f, a], w[0, a], w[1, a])
+            _wrap_row(x[f], i, wrap_y, wrap_x)
+            if i + 1 < ny + 2:
+                _spread_odd(x[f, i + 1], coarse[f, a], coarse[f, a + 1], w[2, a], w[3, a], w[4, a], w[5, a], w[6, a], w[7, a])
+                _wrap_row(x[f], i + 1, wrap_y, wrap_x)
+
+
+@njit(cache=True)
+def _wrap_row(x, i, wrap_y, wrap_x):
+    if wrap_x:
+        x[i, 1], x[i, -2] = x[i, -3], x[i, 2]
+    if wrap_y:
+        if i == 2:
+            x[-2, :] = x[i]
+        if i == x.shape[0] - 3:
+            x[1, :] = x[i]
+
+
+@njit(cache=True, parallel=True)
+def _prolong_parallel(x, inverse, w, coarse, wrap_y, wrap_x, ny, nx, bounds):
+    for n in prange(bounds.size - 1):
+        _prolong_rows(x, inverse, w, coarse, wrap_y, wrap_x, ny, nx, bounds[n], bounds[n + 1])
+
+
+@njit(cache=True)
+def _residual_rows(x, b, c, reaction, along_x, along_y, across, r, factor, first, last):
+    columns = x.shape[2] - 4
+    nothing, s, t = np.zeros(x.shape[2], x.dtype), np.empty(columns, x.dtype), np.empty(columns, x.dtype)
+    for i in range(first + 2, last + 2):
+        for f in range(x.shape[0]):
+            outer_row(s, nothing, x[f], c, i, along_x, along_y, across)
+            inner_row(t, s, x[f], c, reaction, i, along_x, along_y, across)
+            _add_scaled(r[f, i], b[f, i], t, factor)
+
+
+@njit(cache=True)
+def _add_scaled(r, b, t, factor):
+    for j in range(t.size):
+        r[j + 2] = b[j + 2] + factor * t[j]
+
+
+@njit(cache=True, parallel=True)
+def _residual_parallel(x, b, c, reaction, along_x, along_y, across, r, factor, bounds):
+    for n in prange(bounds.size - 1):
+        _residual_rows(x, b, c, reaction, along_x, along_y, across, r, factor, bounds[n], bounds[n + 1])
+
+
+@njit(cache=True)
+def _combine_piece(x, first, y, second):
+    for j in range(x.size):
+        x[j] = first * x[j] + second * y[j]
+
+
+@njit(cache=True, parallel=True)
+def _combine(x, first, y, second, cuts):
+    for n in prange(cuts.size - 1):
+        _combine_piece(x[cuts[n]:cuts[n + 1]], first, y[cuts[n]:cuts[n + 1]], second)

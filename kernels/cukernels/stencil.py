@@ -1,0 +1,251 @@
+"""Bilinear (Q1) finite elements for conduction on a pixel grid: one conductivity a pixel, unknowns at pixel corners.
+
+The operator is never stored. Pixel e, of size dx times dy and conductivity k, ties each pair of its four corners by a
+conductance k g, with a = dy/dx and b = dx/dy:
+
+    along x   g = a/3 - b/6      along y   g = b/3 - a/6      across   g = (a + b)/6
+
+which is the exact element matrix of -div(k grad u) (C. Johnson, "Numerical solution of partial differential equations
+by the finite element method", 1987, ch. 1 and 4). Everything is summed in differences, sum k g (u_i - u_j), so that
+a constant has no residual at all, whatever the contrast and the precision.
+
+Node arrays are *padded*: (S, H' + 4, W' + 4) for S fields on H' times W' nodes, node (i, j) at [i + 2, j + 2]. The pad
+is zero at a side that ends and a copy of the far side at one that wraps. `embed` and `interior` go in and out.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit, prange
+
+from .backend import array_module, launch, on_device
+
+PAD = 2
+_THREADS = (32, 4)
+
+
+@dataclass(frozen=True)
+class Conduction:
+    """The operator of one picture; made by `conduction`.
+
+    shape: (H', W') nodes. periodic: (along y, along x). weights: the three g above, along x, along y, across.
+    k: padded (H' + 4, W' + 4) float64, pixel (i, j) at [i + 2, j + 2], between node rows i and i + 1.
+    free: padded uint8, 1 at nodes to be solved for: not fixed, and with at least one conducting pixel or a reaction.
+    reaction: padded float64, conductance from each node to a surrounding at zero; (0, 0) where there is none.
+    """
+
+    shape: tuple
+    periodic: tuple
+    weights: tuple
+    k: np.ndarray
+    free: np.ndarray
+    reaction: np.ndarray
+
+    def apply(self, p, q):
+        """q = A p on the free nodes and 0 elsewhere; p is 0 where not free. Returns the S inner products p . q.
+
+        p, q: padded (S, H' + 4, W' + 4) float64. What a Krylov solver calls.
+        """
+        wrap(p, self.periodic)
+        if on_device(p):
+            _apply_cuda(self, p, q, True)
+            return (p * q).sum(axis=(1, 2))
+        return _apply_cpu(self.k[None], self.reaction, *self.weights, self.free, True, p, q, chunks(self.shape[0])).sum(axis=0)
+
+
+def conduction(k, dx=1.0, dy=1.0, periodic=(False, False), fixed=None, reaction=None):
+    """The Q1 operator of the picture k.
+
+    k: (H, W) float, conductivity of each pixel, finite and not negative. dx, dy: pixel size along columns and rows.
+    periodic: (along y, along x); a side that does not wrap is insulated. fixed: bool at the nodes whose value is given.
+    reaction: float at the nodes, not negative. Nodes are (H + 1, W + 1), one fewer along an axis that wraps.
+    Raises ValueError where k, dx, dy or a shape is out of this contract. NumPy or CuPy.
+    """
+    xp = array_module(k, fixed, reaction)
+    k = xp.asarray(k)
+    if k.ndim != 2 or 0 in k.shape:
+        raise ValueError(f"conductivity has shape {k.shape}: give one number a pixel, (H, W) with at least one pixel")
+    k = k.astype(np.float64)
+    if not bool(xp.isfinite(k).all()) or bool((k < 0).any()):
+        row, column = (int(n) for n in np.unravel_index(int(xp.argmax(~(xp.isfinite(k) & (k >= 0)))), k.shape))
+        raise ValueError(f"conductivity {float(k[row, column])} at row {row}, column {column}: give finite numbers >= 0")
+    if not (np.isfinite(dx) and np.isfinite(dy) and dx > 0 and dy > 0):
+        raise ValueError(f"pixel size dx = {dx}, dy = {dy}: give finite lengths > 0")
+    for n, wraps, name in zip(k.shape, periodic, ("rows", "columns")):
+        if wraps and n < 2:
+            raise ValueError(f"a periodic picture needs at least 2 {name}: repeat it")
+    shape = tuple(n + (not wraps) for n, wraps in zip(k.shape, periodic))
+    for name, array in (("fixed", fixed), ("reaction", reaction)):
+        if array is not None and array.shape != shape:
+            raise ValueError(f"{name} has shape {array.shape}: give one value a node, {shape}")
+    a, b = dy / dx, dx / dy
+    pixels = embed(k, periodic)
+    used = pixels > 0
+    used = (used | _shift(used, 0, 1) | _shift(used, 1, 0) | _shift(used, 1, 1))[PAD:PAD + shape[0], PAD:PAD + shape[1]]
+    if reaction is None:
+        reaction = xp.zeros((0, 0))
+    else:
+        used = used | (reaction > 0)
+        reaction = embed(reaction.astype(np.float64), periodic)
+    free = used if fixed is None else used & ~fixed
+    return Conduction(shape, tuple(bool(w) for w in periodic), (a / 3 - b / 6, b / 3 - a / 6, (a + b) / 6),
+                      _fit(pixels, shape, periodic), embed(free.astype(np.uint8), periodic), reaction)
+
+
+def apply(operator, u):
+    """A u at every node, fixed ones too: there it is what flows in. u: padded (S, ...) float64; returns the same."""
+    wrap(u, operator.periodic)
+    q = array_module(u).zeros_like(u)
+    if on_device(u):
+        _apply_cuda(operator, u, q, False)
+    else:
+        _apply_cpu(operator.k[None], operator.reaction, *operator.weights, operator.free, False, u, q, chunks(operator.shape[0]))
+    return q
+
+
+def gradient(operator, u, dx, dy):
+    """Mean gradient of u in each pixel, (S, 2, H, W), along x first: the gradient at the pixel's centre."""
+    wrap(u, operator.periodic)
+    xp = array_module(u)
+    rows, columns = (n - (not wraps) for n, wraps in zip(operator.shape, operator.periodic))
+    nw, ne = (u[:, PAD:PAD + rows, j:j + columns] for j in (PAD, PAD + 1))
+    sw, se = (u[:, PAD + 1:PAD + 1 + rows, j:j + columns] for j in (PAD, PAD + 1))
+    return xp.stack([((ne - nw) + (se - sw)) / (2 * dx), ((sw - nw) + (se - ne)) / (2 * dy)], axis=1)
+
+
+def embed(a, periodic):
+    """A padded C-contiguous copy of a (..., H', W')."""
+    xp = array_module(a)
+    out = xp.zeros((*a.shape[:-2], a.shape[-2] + 2 * PAD, a.shape[-1] + 2 * PAD), a.dtype)
+    out[..., PAD:-PAD, PAD:-PAD] = a
+    return wrap(out, periodic)
+
+
+def interior(a):
+    """The view of a padded array without its pad."""
+    return a[..., PAD:-PAD, PAD:-PAD]
+
+
+def wrap(a, periodic):
+    """Refresh the pad of a padded array at sides that wrap; returns a."""
+    if periodic[1]:
+        a[..., :, :PAD], a[..., :, -PAD:] = a[..., :, -2 * PAD:-PAD], a[..., :, PAD:2 * PAD]
+    if periodic[0]:
+        a[..., :PAD, :], a[..., -PAD:, :] = a[..., -2 * PAD:-PAD, :], a[..., PAD:2 * PAD, :]
+    return a
+
+
+def chunks(rows, least=64):
+    """Row numbers that cut `rows` into even-sized pieces, one or a few a thread: int64, from 0 to rows."""
+    from numba import get_num_threads
+    pieces = max(1, min(rows // least, 4 * get_num_threads()))
+    return np.append(np.arange(pieces) * rows // pieces // 2 * 2, rows).astype(np.int64)
+
+
+def _shift(a, rows, columns):
+    return array_module(a).roll(a, (rows, columns), axis=(0, 1))
+
+
+def _fit(pixels, shape, periodic):
+    # pixel pads to node pads: one row and column more of zeros at sides that end
+    out = array_module(pixels).zeros(tuple(n + 2 * PAD for n in shape), pixels.dtype)
+    out[:pixels.shape[0], :pixels.shape[1]] = pixels
+    return out
+
+
+@njit(cache=True)
+def outer_row(t, b, u, c, i, along_x, along_y, across):
+    """t = b + conductances times differences to the rows above and below node row i of u (padded indices).
+
+    c: (1, NY, NX) pixel conductivities with the three weights, or (4, NY, NX) link conductances E, S, SE, SW.
+    """
+    middle, up, down = u[i], u[i - 1], u[i + 1]
+    if c.shape[0] == 1:
+        above, below = c[0, i - 1], c[0, i]
+        for j in range(t.size):
+            m = middle[j + 2]
+            t[j] = b[j + 2] + (along_y * (above[j + 1] + above[j + 2]) * (up[j + 2] - m)
+                               + across * (above[j + 1] * (up[j + 1] - m) + above[j + 2] * (up[j + 3] - m)))
+        for j in range(t.size):
+            m = middle[j + 2]
+            t[j] += (along_y * (below[j + 1] + below[j + 2]) * (down[j + 2] - m)
+                     + across * (below[j + 1] * (down[j + 1] - m) + below[j + 2] * (down[j + 3] - m)))
+    else:
+        north, northwest, northeast = c[1, i - 1], c[2, i - 1], c[3, i - 1]
+        south, southeast, southwest = c[1, i], c[2, i], c[3, i]
+        for j in range(t.size):
+            m = middle[j + 2]
+            t[j] = b[j + 2] + (north[j + 2] * (up[j + 2] - m) + northwest[j + 1] * (up[j + 1] - m)
+                               + northeast[j + 3] * (up[j + 3] - m))
+        for j in range(t.size):
+            m = middle[j + 2]
+            t[j] += (south[j + 2] * (down[j + 2] - m) + southwest[j + 2] * (down[j + 1] - m)
+                     + southeast[j + 2] * (down[j + 3] - m))
+
+
+@njit(cache=True)
+def inner_row(t, s, u, c, reaction, i, along_x, along_y, across):
+    """t = s + the differences within node row i, less its reaction: after `outer_row`, the residual of the row."""
+    row = u[i]
+    if c.shape[0] == 1:
+        above, below = c[0, i - 1], c[0, i]
+        for j in range(t.size):
+            m = row[j + 2]
+            t[j] = s[j] + along_x * ((above[j + 2] + below[j + 2]) * (row[j + 3] - m)
+                                     + (above[j + 1] + below[j + 1]) * (row[j + 1] - m))
+    else:
+        east = c[0, i]
+        for j in range(t.size):
+            m = row[j + 2]
+            t[j] = s[j] + (east[j + 2] * (row[j + 3] - m) + east[j + 1] * (row[j + 1] - m))
+    if reaction.size > 0:
+        loss = reaction[i]
+        for j in range(t.size):
+            t[j] -= loss[j + 2] * row[j + 2]
+
+
+@njit(cache=True)
+def _apply_rows(k, reaction, along_x, along_y, across, free, masked, u, q, first, last):
+    fields, columns = u.shape[0], u.shape[2] - 4
+    nothing, s, t = np.zeros(u.shape[2]), np.empty(columns), np.empty(columns)
+    dots = np.zeros(fields)
+    for i in range(first + 2, last + 2):
+        for f in range(fields):
+            outer_row(s, nothing, u[f], k, i, along_x, along_y, across)
+            inner_row(t, s, u[f], k, reaction, i, along_x, along_y, across)
+            dots[f] += _store_row(q[f, i], t, free[i], masked, u[f, i])
+    return dots
+
+
+@njit(cache=True)
+def _store_row(q, t, free, masked, u):
+    if masked:
+        for j in range(t.size):
+            q[j + 2] = -t[j] * free[j + 2]
+    else:
+        for j in range(t.size):
+            q[j + 2] = -t[j]
+    # eight partial sums: the loop keeps its order and still fills a vector register
+    total, n = np.zeros(8), t.size // 8 * 8
+    for j in range(0, n, 8):
+        for m in range(8):
+            total[m] += u[j + m + 2] * q[j + m + 2]
+    for j in range(n, t.size):
+        total[0] += u[j + 2] * q[j + 2]
+    return total.sum()
+
+
+@njit(cache=True, parallel=True)
+def _apply_cpu(k, reaction, along_x, along_y, across, free, masked, u, q, bounds):
+    dots = np.zeros((bounds.size - 1, u.shape[0]))
+    for n in prange(bounds.size - 1):
+        dots[n] = _apply_rows(k, reaction, along_x, along_y, across, free, masked, u, q, bounds[n], bounds[n + 1])
+    return dots
+
+
+def _apply_cuda(operator, u, q, masked):
+    rows, columns = operator.shape
+    blocks = (-(-columns // _THREADS[0]), -(-rows // _THREADS[1]), u.shape[0])
+    launch("stencil", "conduction_apply", blocks, _THREADS, operator.k, operator.reaction if operator.reaction.size else operator.k,
+           np.int32(operator.reaction.size > 0), *(np.float64(g) for g in operator.weights), operator.free,
+           np.int32(masked), u, q, np.int32(rows), np.int32(columns))
