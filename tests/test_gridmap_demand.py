@@ -196,6 +196,14 @@ def test_replaced_hours_are_reported_by_area():
     assert total == 13_782
 
 
+@pytest.mark.parametrize("hours", [8736, 8760, 8784])
+def test_years_of_any_length(tmp_path, hours):
+    """52 weeks, a year, a leap year; times with another zone are brought to UTC."""
+    when = pd.date_range("2024-01-01", periods=hours, freq="h", tz="America/Denver").map(lambda t: t.isoformat())
+    got, names, hourly, _ = demand.read_hours(write(tmp_path, [(t, "A", i) for i, t in enumerate(when)]), ledger.Ledger())
+    assert got[0] == pd.Timestamp("2024-01-01 07:00") and hourly.shape == (1, hours) and hourly[0, -1] == hours - 1
+
+
 # Bad input
 
 

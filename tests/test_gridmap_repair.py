@@ -136,6 +136,21 @@ def test_planned_and_retired_units_are_left_out_with_their_mw(tmp_path):
     assert len(report[report["action"].eq("left out") & report["row"].notna()]) == 3
 
 
+def test_owners_shares_of_one_unit_are_added(tmp_path):
+    """The ReEDS list has a row for each owner: equal rows are two halves, never one row too many."""
+    head = "technology,plant_id,generator_id,capacity_mw,nameplate_capacity_mw,winter_capacity_mw,operating_year,retirement_year"
+    share = "Nuclear,649,1,550,575,560,1987,2049"
+    (tmp_path / "reeds.csv").write_text(f"{head}\n{share}\n{share}\nNuclear,649,3,1100,1150,1120,2023,2084\nNuclear,649,4,1100,1150,1120,2024,2084\n")
+    book = ledger.Ledger()
+    plants = read.read_plants(tmp_path / "reeds.csv", book)
+    got = repair.repair(replace(loaded(), plants=plants, report=book.table()))
+    account = got.account.set_index("where")
+    assert account.loc["in a region", ["units", "summer_mw"]].tolist() == [3, 2200]             # Vogtle, Burke County GA
+    assert account.loc["starts after 2023", "summer_mw"] == 1100
+    assert rule(got.report, "plant and generator repeated")["row"].tolist() == [1, 2]
+    assert set(got.regions["region_id"].to_numpy()[got.plants["region"][:3]]) == {"13033"}
+
+
 # The real file
 
 

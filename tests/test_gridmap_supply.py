@@ -140,6 +140,15 @@ def test_capacity_by_region():
     assert got.mw.tolist() == [8, 5, 0] and got.basis == "installed"
 
 
+@pytest.mark.parametrize("basis", ["nameplate", "installed", "effective"])
+def test_many_hours_at_once_are_the_single_hours(basis):
+    """Across a month's end, a change of season and a night."""
+    hours = pd.to_datetime(["2023-04-30 23:00", "2023-05-01 00:00", "2023-05-01 12:00", "2023-12-31 23:00"])
+    many = supply.hourly_supply(repaired(), hours, basis)
+    for row, hour in zip(many, hours):
+        np.testing.assert_allclose(row, supply.balance(repaired(), hour, basis)["supply_mw"], rtol=1e-12, atol=1e-9)
+
+
 # The bundled factors
 
 
