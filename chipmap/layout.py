@@ -41,6 +41,20 @@ def outlines(labels, simplify_px=0.0):
     return np.array([_straight_frame(p, labels.shape) for p in simple], dtype=object)
 
 
+def write(folder, polygons, table, pixel_size_m):
+    """materials.geojson, layout.gds and its layer map layers.csv; returns what `write_gds` returns.
+
+    table: the objects' columns, one row a polygon.
+    """
+    write_geojson(folder / "materials.geojson", polygons, table, pixel_size_m)
+    told = write_gds(folder / "layout.gds", polygons, table["material"], pixel_size_m)
+    with open(folder / "layers.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("material", "layer", "datatype", "colour"))
+        writer.writerows((name, layer, 0, look(name)["colour"]) for name, layer in told["layers"].items())
+    return told
+
+
 def write_geojson(path, polygons, properties, pixel_size_m):
     """The polygons as a GeoJSON FeatureCollection in nm: x right, y up, origin in the picture's lower left corner.
 

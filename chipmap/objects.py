@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from cukernels.backend import array_module, to_host
 from cukernels.components import pieces
+from cukernels.zonal import label_count, label_max, label_min, label_sum
 
 # Steps (along x, along y) between the two pixels of a pair; the lines through the pixels in these directions are what
 # the perimeter is counted on. Steps of one row are mirror images and share a weight.
@@ -26,16 +27,17 @@ class Objects:
         return len(self.table["object"])
 
 
-def find_objects(phases, names, pixel_size_m, confidence=None):
+def find_objects(phases, names, pixel_size_m, confidence=None, edge_confidence=None):
     """Connected pieces (four neighbours) of each phase, numbered by their first pixel in reading order, and their sizes.
 
     phases: (H, W) int, 0..M-1, NumPy or CuPy. names: M material names. pixel_size_m: (dy, dx), m.
-    confidence: (H, W) float, the probability that the pixel's phase is right, or None where nothing is known.
+    confidence: (H, W) float, the probability that the pixel's material is right, or None where nothing is known.
+    edge_confidence: the same for the borders between the phases, whatever their names; `confidence` if None.
 
     Returns Objects. Columns of the table, x to the right and y down from the picture's upper left corner:
 
     object, material        number (the value in `labels`) and name
-    pixels, area_nm2        and area_sd_nm2 = width_sd_nm * length_nm: the error of the edges along the object
+    pixels, area_nm2        and area_sd_nm2 = width_sd_nm * perimeter_nm / 2: the error of the edges along the object
     left_nm .. bottom_nm    bounding box, outer pixel edges
     x_nm, y_nm              centroid
     perimeter_nm            length of the border to other objects (the picture's frame is not counted), by counting
@@ -58,20 +60,20 @@ def find_objects(phases, names, pixel_size_m, confidence=None):
     _check(xp, phases, names, confidence)
     labels, count = pieces(phases, connectivity=4, background=None)
     labels -= 1
-    phase = _phase(xp, labels, phases, count)
+    phase = to_host(label_min(labels, phases, count)).astype(int)     # all its pixels have the same
     box = _boxes(xp, labels, count)
-    pixels = to_host(xp.bincount(labels.ravel(), minlength=count))
+    pixels = to_host(label_count(labels, count))
     x, y, angle = _moments(xp, labels, pixels, dx, dy)
     perimeter = _perimeter(xp, labels, count, dx, dy)
     frame, touches = _frame(labels, count, dx, dy)
     area = pixels * (dx * dy)
     width, length = ribbon(area, perimeter + frame)
-    edge_sd = _edge_sd(xp, labels, count, confidence, perimeter, dx, dy)
+    edge_sd = _edge_sd(xp, labels, count, confidence if edge_confidence is None else edge_confidence, perimeter, dx, dy)
     width_sd = np.sqrt(2 * ((ROUNDING_PX ** 2) * dx * dy + edge_sd ** 2))
-    mean = np.full(count, np.nan) if confidence is None else _sum(xp, labels, confidence, count) / pixels
+    mean = np.full(count, np.nan) if confidence is None else _sum(labels, confidence, count) / pixels
     table = {
         "object": np.arange(count), "material": np.array([names[p] for p in phase], dtype=object), "phase": phase,
-        "pixels": pixels, "area_nm2": area, "area_sd_nm2": width_sd * length,
+        "pixels": pixels, "area_nm2": area, "area_sd_nm2": width_sd * perimeter / 2,
         "left_nm": box[0] * dx, "top_nm": box[1] * dy, "right_nm": box[2] * dx, "bottom_nm": box[3] * dy,
         "x_nm": x, "y_nm": y, "perimeter_nm": perimeter,
         "width_nm": width, "width_sd_nm": width_sd, "length_nm": length,
@@ -99,39 +101,29 @@ def _check(xp, phases, names, confidence):
         raise ValueError(f"phases run from {low} to {high} but {len(names)} names are given")
 
 
-def _phase(xp, labels, phases, count):
-    phase = xp.zeros(count, np.int32)
-    phase[labels.ravel()] = phases.ravel()      # every pixel of an object writes the same number
-    return to_host(phase)
-
-
-def _sum(xp, labels, values, count):
-    return to_host(xp.bincount(labels.ravel(), weights=values.ravel().astype(np.float64), minlength=count))
+def _sum(labels, values, count):
+    return to_host(label_sum(labels, values, count))
 
 
 def _boxes(xp, labels, count):
     """(left, top, right, bottom) pixel edges of each label."""
     height, width = labels.shape
-    rows = xp.broadcast_to(xp.arange(height, dtype=np.int32)[:, None], labels.shape)
-    columns = xp.broadcast_to(xp.arange(width, dtype=np.int32)[None, :], labels.shape)
-    box = []
-    for at, start, ufunc in ((columns, width, xp.minimum), (rows, height, xp.minimum), (columns, -1, xp.maximum), (rows, -1, xp.maximum)):
-        edge = xp.full(count, start, np.int32)
-        ufunc.at(edge, labels.ravel(), at.ravel())
-        box.append(to_host(edge))
-    return box[0], box[1], box[2] + 1, box[3] + 1
+    rows = xp.ascontiguousarray(xp.broadcast_to(xp.arange(height, dtype=np.float32)[:, None], labels.shape))
+    columns = xp.ascontiguousarray(xp.broadcast_to(xp.arange(width, dtype=np.float32)[None, :], labels.shape))
+    low = [to_host(label_min(labels, at, count)) for at in (columns, rows)]
+    return *low, *(to_host(label_max(labels, at, count)) + 1 for at in (columns, rows))
 
 
 def _moments(xp, labels, pixels, dx, dy):
     """Centroid (x, y) and long-axis angle of each label; second moments about the centroid, each pixel a filled box."""
     count = len(pixels)
     height, width = labels.shape
-    column = xp.broadcast_to(((xp.arange(width) + 0.5) * dx)[None, :], labels.shape)
-    row = xp.broadcast_to(((xp.arange(height) + 0.5) * dy)[:, None], labels.shape)
-    x, y = (_sum(xp, labels, at, count) / pixels for at in (column, row))
+    column = xp.ascontiguousarray(xp.broadcast_to(((xp.arange(width) + 0.5) * dx)[None, :], labels.shape))
+    row = xp.ascontiguousarray(xp.broadcast_to(((xp.arange(height) + 0.5) * dy)[:, None], labels.shape))
+    x, y = (_sum(labels, at, count) / pixels for at in (column, row))
     off_x = column - xp.asarray(x)[labels]
     off_y = row - xp.asarray(y)[labels]
-    xx, yy, xy = (_sum(xp, labels, product, count) / pixels for product in (off_x * off_x, off_y * off_y, off_x * off_y))
+    xx, yy, xy = (_sum(labels, product, count) / pixels for product in (off_x * off_x, off_y * off_y, off_x * off_y))
     # y points down in the picture and up in the angle: hence the minus
     angle = np.degrees(np.arctan2(-2 * xy, (xx + dx * dx / 12) - (yy + dy * dy / 12))) / 2
     return x, y, np.where(angle <= -90, 90.0, angle) + 0.0
@@ -202,5 +194,5 @@ def _edge_sd(xp, labels, count, confidence, perimeter, dx, dy):
             one, other = _pairs(labels, a, b)
             for half in _pairs(near, a, b):
                 half |= one != other
-    doubt = _sum(xp, labels, xp.where(near, 1 - confidence, 0), count) * (dx * dy)
+    doubt = _sum(labels, xp.where(near, 1 - confidence, 0), count) * (dx * dy)
     return np.divide(np.sqrt(2 * np.pi) * doubt, perimeter, out=np.zeros(count), where=perimeter > 0)

@@ -5,7 +5,9 @@ import csv
 import numpy as np
 from cukernels.run import write_json
 
+from chipmap import chip
 from chipmap.layout import look
+from chipmap.vti import write_vti
 
 
 def write_labels(path, phases, names, pixel_size_m):
@@ -36,9 +38,83 @@ def write_table(path, columns):
         writer.writerows(zip(*cells))
 
 
-def write_results(path, results):
-    """results.json: numbers with their units; NaN or infinity is an error."""
+def write_files(folder, seen, lines):
+    """Everything but results.json and the pictures. seen: `chip.Chip`. lines: the columns of `lines.measure_lines`."""
+    write_labels(folder / "labels.ome.tif", seen.labels, seen.names, seen.pixel_size_m)
+    write_object_image(folder / "objects.ome.tif", seen.objects.labels, seen.pixel_size_m)
+    write_confidence(folder / "confidence.ome.tif", seen.confidence, seen.pixel_size_m)
+    write_table(folder / "objects.csv", seen.objects.table)
+    write_table(folder / "lines.csv", lines)
+    write_fields(folder / "fields.vti", seen)
+
+
+def write_fields(path, seen):
+    """Conductivities, temperature, potential, heat flux and current density for ParaView; lengths in nm."""
+    cells = {"material": seen.labels.astype(np.uint8), "object": seen.objects.labels.astype(np.int32),
+             "confidence": seen.confidence.astype(np.float32)}
+    points = {}
+    for flow, k, flux, potential in ((seen.heat, "thermal_conductivity_w_mk", "heat_flux_w_m2", "temperature_rise_k"),
+                                     (seen.current, "electrical_conductivity_s_m", "current_density_a_m2", "potential_v")):
+        if flow.density is not None:
+            cells[k] = np.array(flow.conductivity)[seen.labels]
+            cells[flux] = flow.density
+            points[potential] = flow.potential
+    dy, dx = (1e9 * size for size in seen.pixel_size_m)
+    write_vti(path, (dy, dx), cells, points, {"pixel_size_nm_x_y": (dx, dy)})
+
+
+def write_results(path, seen, lines, layers):
+    """results.json, returned as written: numbers with their units in the name or beside them; NaN is an error."""
+    results = {
+        "picture": {"file": seen.picture.path.name, "rows": seen.image.shape[0], "columns": seen.image.shape[1], "crop": seen.prepared.crop,
+                    "bits": seen.picture.bits, "instrument": seen.picture.instrument, "preparation": seen.prepared.report},
+        "pixel_size_m": {"y": seen.pixel_size_m[0], "x": seen.pixel_size_m[1], "source": seen.picture.pixel_size_source},
+        "materials": [_material(seen, m, layers) for m in range(len(seen.names))],
+        "naming": {"basis": seen.named.basis, "calibrated": seen.named.calibrated},
+        "phases": {"count": len(seen.phases.level), "chosen_by_evidence": seen.phases.chosen,
+                   "evidence_nats": {str(n): float(e) for n, e in seen.phases.evidence.items()}},
+        "objects": _objects(seen, lines),
+        "effective": {"thermal_conductivity": seen.heat.facts, "electrical_conductivity": seen.current.facts},
+        "layout": {"gds_database_unit_m": layers["database_unit_m"], "layers": layers["layers"], "coordinates": "x right, y up, lower left corner"},
+        "notes": [*seen.picture.notes, *seen.phases.notes, *seen.named.notes, *filter(None, (seen.heat.note, seen.current.note))],
+    }
     write_json(path, results)
+    return results
+
+
+def headline(results, out):
+    """Lines for the user: what was found and where it is."""
+    for material in results["materials"]:
+        area = material["area_fraction"]
+        yield f"{material['material']}: {area['value']:.1%} ± {area['standard_uncertainty']:.1%} of the area, {material['objects']} objects"
+    for name, facts in results["effective"].items():
+        if "side_to_side" in facts:
+            side = facts["side_to_side"]
+            yield f"effective {name.replace('_', ' ')}: {side['value']:.4g} ± {side['standard_uncertainty']:.2g} {side['unit']}, {side['direction']}"
+    yield from results["notes"]
+    yield f"results: {out}"
+
+
+def _material(seen, m, layers):
+    table, phases = seen.objects.table, chip.members(seen.named, m)
+    own = table["phase"] == m
+    whole = seen.labels.size * seen.pixel_size_m[0] * seen.pixel_size_m[1] * 1e18
+    return {
+        "material": seen.names[m],
+        "candidates": [{"material": name, "probability": p} for name, p in seen.named.candidates[phases[0]]],
+        # as if the edges of all objects were off to the same side: the safe side, and what a wrong grey threshold does
+        "area_fraction": {"value": float(own @ table["area_nm2"] / whole), "standard_uncertainty": float(own @ table["area_sd_nm2"] / whole), "unit": "1"},
+        "objects": int(own.sum()),
+        "grey_levels": [float(seen.phases.level[k]) for k in phases],
+        "mean_confidence": float(seen.confidence[seen.labels == m].mean()),
+        "layer": layers["layers"][seen.names[m]],
+        "colour": look(seen.names[m])["colour"],
+    }
+
+
+def _objects(seen, lines):
+    return {"count": len(seen.objects), "table": "objects.csv", "lines": len(lines["object"]), "lines_table": "lines.csv",
+            "cut_by_the_frame": int(seen.objects.table["touches_border"].sum())}
 
 
 def _write_ome(path, array, pixel_size_m, name, notes, **how):

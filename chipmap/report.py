@@ -10,6 +10,22 @@ UNSURE = 0.8        # confidence below which a pixel is hatched
 INK = "#222222"
 
 
+def draw(folder, seen):
+    """overlay.png, confidence.png and, where there are fields, temperature.png and current_density.png."""
+    shares = np.bincount(seen.labels.ravel(), minlength=len(seen.names)) / seen.labels.size
+    draw_overlay(folder / "overlay.png", seen.image, seen.labels, seen.names, [f"{share:.1%} of the area" for share in shares],
+                 seen.confidence, seen.pixel_size_m, seen.picture.path.name)
+    draw_confidence(folder / "confidence.png", seen.confidence, seen.pixel_size_m)
+    if seen.heat.density is not None:
+        told = seen.heat.facts["field"]
+        draw_field(folder / "temperature.png", _at_pixels(seen.heat.potential), seen.labels, seen.pixel_size_m,
+                   "temperature rise (K)", f"heat: {told['drop']:g} K {told['direction']}, other sides insulated")
+    if seen.current.density is not None:
+        told = seen.current.facts["field"]
+        draw_field(folder / "current_density.png", np.hypot(*np.moveaxis(seen.current.density, 2, 0)), seen.labels, seen.pixel_size_m,
+                   "current density (A/m²)", f"current: {told['drop'] * 1e3:g} mV {told['direction']}, other sides insulated", "magma", 0.999)
+
+
 def draw_overlay(path, image, phases, names, fractions, confidence, pixel_size_m, title):
     """The picture with every pixel in its material's colour, hatched where it is mostly below 0.8 sure, with a legend.
 
@@ -96,6 +112,10 @@ def _shrunk(array, step):
     height, width = (n // step * step for n in array.shape[:2])
     blocks = array[:height, :width].reshape(height // step, step, width // step, step, *array.shape[2:])
     return blocks.mean(axis=(1, 3))
+
+
+def _at_pixels(corners):
+    return (corners[:-1, :-1] + corners[1:, :-1] + corners[:-1, 1:] + corners[1:, 1:]) / 4
 
 
 def _borders(phases):
