@@ -3,8 +3,11 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
+import pyproj
 import pytest
+import shapely
 from national import loaded, repaired, rule
 
 from gridmap import InputError, ledger, read, repair
@@ -149,6 +152,17 @@ def test_owners_shares_of_one_unit_are_added(tmp_path):
     assert account.loc["starts after 2023", "summer_mw"] == 1100
     assert rule(got.report, "plant and generator repeated")["row"].tolist() == [1, 2]
     assert set(got.regions["region_id"].to_numpy()[got.plants["region"][:3]]) == {"13033"}
+
+
+def test_distance_is_that_on_the_ellipsoid():
+    """From points up to 60 km off Texas and Maine to counties, against the geodesic to the nearest border point."""
+    regions = loaded().regions
+    lon, lat = np.array([-96.5, -97.0, -68.0, -124.9]), np.array([28.0, 26.5, 43.9, 47.0])
+    row = pd.Index(regions["region_id"]).get_indexer(["48057", "48061", "23009", "53027"])
+    got = repair.pair_km(lon, lat, regions, row, np.ones(4, bool))
+    border = [shapely.get_coordinates(shapely.segmentize(shape, 0.001)) for shape in regions.geometry.iloc[row]]
+    wanted = [pyproj.Geod(ellps="WGS84").inv(*np.broadcast_arrays(x, y, *xy.T))[2].min() / 1e3 for x, y, xy in zip(lon, lat, border)]
+    np.testing.assert_allclose(got, wanted, rtol=0.01)       # a plane and a sphere for the ellipsoid
 
 
 # The real file

@@ -58,7 +58,11 @@ def test_wind_and_sun_follow_the_profile_of_their_state():
     assert gives({"technology": "wind", "state": "CO"}) == pytest.approx(90 * wind["WECC_CO"][row], rel=1e-6)
     texas = gives({"technology": "wind", "state": "TX"}) / 90
     parts = wind.loc[row, ["ERC_PHDL", "ERC_REST", "ERC_WEST", "SPP_SPS", "SPP_WEST"]]
-    assert parts.min() < texas < parts.max()
+    fleets = pd.read_parquet(tables.DATA / "profile_fleets.parquet").query("source == 'wind'").set_index("ipm_region")["mw"]
+    people = pd.read_parquet(tables.DATA / "profile_states.parquet").query("state == 'Texas'").set_index("ipm_region")["zone_prop"]
+    weight = (fleets * people).dropna()
+    assert set(parts.index) <= set(weight.index)
+    assert texas == pytest.approx(np.average(wind.loc[row, weight.index], weights=weight), rel=1e-6)
     assert gives({"technology": "wind", "state": "TX"}, basis="unforced") == 90
 
 
