@@ -44,8 +44,10 @@ def find_objects(phases, names, pixel_size_m, confidence=None, edge_confidence=N
                             crossings along eight directions (Cauchy-Crofton). The weights make it exact for long edges
                             at 0, 45 and 90 degrees and unbiased over all directions; the worst direction is 2.8 % off,
                             and each sharp corner is measured half a pixel short, as if it were rounded
-    width_nm, length_nm     sides of the rectangle of equal area and equal perimeter (the frame counts here, as the end
-                            of a line cut off by it); of the square of equal area for what is more compact than that
+    width_nm, length_nm     of the equal rectangle: the width is the smaller one of two, that of the rectangle with the
+                            same second moments (exact for straight lines and blocks, too wide for bent ones), and that
+                            with the same area and perimeter (`ribbon`; right for bent and branched lines, ill-conditioned
+                            for compact ones; the frame counts as the end of a line cut off by it). length = area / width
     width_sd_nm             standard uncertainty of the width: two edges, each 1/sqrt(12) pixel (rounding) plus the
                             spread of the confidence across it, taken as the same all along the edge (the safe side)
     angle_deg               long axis of the second moments, counter-clockwise from x to the right, -90 < angle <= 90
@@ -63,11 +65,12 @@ def find_objects(phases, names, pixel_size_m, confidence=None, edge_confidence=N
     phase = to_host(label_min(labels, phases, count)).astype(int)     # all its pixels have the same
     box = _boxes(xp, labels, count)
     pixels = to_host(label_count(labels, count))
-    x, y, angle = _moments(xp, labels, pixels, dx, dy)
+    x, y, angle, thin = _moments(xp, labels, pixels, dx, dy)
     perimeter = _perimeter(xp, labels, count, dx, dy)
     frame, touches = _frame(labels, count, dx, dy)
     area = pixels * (dx * dy)
-    width, length = ribbon(area, perimeter + frame)
+    width = np.minimum(thin, ribbon(area, perimeter + frame)[0])
+    length = area / width
     edge_sd = _edge_sd(xp, labels, count, confidence if edge_confidence is None else edge_confidence, perimeter, dx, dy)
     width_sd = np.sqrt(2 * ((ROUNDING_PX ** 2) * dx * dy + edge_sd ** 2))
     mean = np.full(count, np.nan) if confidence is None else _sum(labels, confidence, count) / pixels
@@ -115,7 +118,7 @@ def _boxes(xp, labels, count):
 
 
 def _moments(xp, labels, pixels, dx, dy):
-    """Centroid (x, y) and long-axis angle of each label; second moments about the centroid, each pixel a filled box."""
+    """Centroid (x, y), angle of the long axis and shorter side of the rectangle with the same second moments, by label."""
     count = len(pixels)
     height, width = labels.shape
     column = xp.ascontiguousarray(xp.broadcast_to(((xp.arange(width) + 0.5) * dx)[None, :], labels.shape))
@@ -124,9 +127,11 @@ def _moments(xp, labels, pixels, dx, dy):
     off_x = column - xp.asarray(x)[labels]
     off_y = row - xp.asarray(y)[labels]
     xx, yy, xy = (_sum(labels, product, count) / pixels for product in (off_x * off_x, off_y * off_y, off_x * off_y))
+    xx, yy = xx + dx * dx / 12, yy + dy * dy / 12       # a pixel is a filled box, not a point
     # y points down in the picture and up in the angle: hence the minus
-    angle = np.degrees(np.arctan2(-2 * xy, (xx + dx * dx / 12) - (yy + dy * dy / 12))) / 2
-    return x, y, np.where(angle <= -90, 90.0, angle) + 0.0
+    angle = np.degrees(np.arctan2(-2 * xy, xx - yy)) / 2
+    least = (xx + yy) / 2 - np.hypot((xx - yy) / 2, xy)
+    return x, y, np.where(angle <= -90, 90.0, angle) + 0.0, np.sqrt(12 * least)
 
 
 def _perimeter(xp, labels, count, dx, dy):

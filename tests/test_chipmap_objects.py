@@ -35,8 +35,11 @@ def test_sizes_by_hand(xp):
     assert t["perimeter_nm"][line] == pytest.approx(2 * (6 + 40) * 2 - 4 * corner, abs=0.1)
     assert t["perimeter_nm"][cut] == pytest.approx((6 + 20 + 20) * 2 - 2 * corner, abs=0.1)
     for k, length in ((line, 80), (cut, 40)):
-        assert abs(t["width_nm"][k] - 12) < t["width_sd_nm"][k]
-        assert t["length_nm"][k] == pytest.approx(length, rel=0.04)
+        assert t["width_nm"][k] == pytest.approx(12)
+        assert t["length_nm"][k] == pytest.approx(length)
+    # the ring is bent: 6 pixels wide, 56 long round its middle; eight sharp corners make it a little wider
+    assert t["width_nm"][ring] == pytest.approx(12, rel=0.25)
+    assert t["width_nm"][hole] == t["length_nm"][hole] == pytest.approx(16)
     np.testing.assert_array_equal(to_host(found.labels)[lines() == 1] > 0, True)
 
 
@@ -111,6 +114,29 @@ def test_weights_are_positive_for_square_pixels_and_sum_to_half_a_turn():
     weights = crofton_weights(1.0)
     assert min(weights) > 0
     assert sum(w * len(steps) for w, steps in zip(weights, STEPS)) == pytest.approx(np.pi / 2)
+
+
+def test_width_of_rectangles_at_any_angle_and_aspect():
+    rows, columns = np.mgrid[:200, :200] + 0.5
+    for angle in (0, 17, 45, 76):
+        for length in (30, 60, 150):
+            a = np.radians(angle)
+            x, y = columns - 100.3, rows - 99.8
+            inside = (np.abs(x * np.cos(a) - y * np.sin(a)) < length / 2) & (np.abs(x * np.sin(a) + y * np.cos(a)) < 10)
+            t = find_objects(inside.astype(np.int32), ["a", "b"], NM).table
+            assert abs(t["width_nm"][1] - 20) < 2 * t["width_sd_nm"][1]
+            if length > 30:
+                assert abs((t["angle_deg"][1] - angle + 90) % 180 - 90) < 0.6
+
+
+def test_width_of_a_bent_line():
+    """Three quarters of a circle, 8 wide on a radius of 40: second moments alone would say 80."""
+    rows, columns = np.mgrid[:120, :120] - 59.7
+    radius = np.hypot(rows, columns)
+    bent = (np.abs(radius - 40) < 4) & ~((rows > 0) & (columns > 0))
+    t = find_objects(bent.astype(np.int32), ["a", "b"], NM).table
+    assert t["width_nm"][1] == pytest.approx(8, rel=0.04)
+    assert t["length_nm"][1] == pytest.approx(1.5 * np.pi * 40, rel=0.04)
 
 
 def test_ribbon():

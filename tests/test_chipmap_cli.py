@@ -1,0 +1,142 @@
+"""`chipmap` as a user types it: help in an instant, and every bad input one sentence, exit code 2, nothing written."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tifffile
+from click.testing import CliRunner
+from PIL import Image
+
+from chipmap.__main__ import main
+
+
+def picture(path, seed=0):
+    grey = np.full((60, 80), 60.0)
+    grey[20:35] = 160
+    grey += 4 * np.random.default_rng(seed).standard_normal(grey.shape)
+    Image.fromarray(grey.clip(0, 255).astype(np.uint8)).save(path)
+    return path
+
+
+def run(*words):
+    return CliRunner().invoke(main, ["run", *map(str, words)])
+
+
+def refused(result, out, *words):
+    """One sentence on stderr that holds these words, exit code 2, nothing left behind."""
+    assert result.exit_code == 2, (result.output, result.exception)
+    text = result.stderr.strip()
+    assert text.startswith("Error: ") and "\n" not in text and "Traceback" not in text, text
+    for word in words:
+        assert word in text, text
+    assert not out.exists()
+    assert not list(out.parent.glob(f".{out.name}*"))
+
+
+def test_help_loads_nothing_heavy():
+    code = ("import sys; from chipmap.__main__ import main; from click.testing import CliRunner; r = CliRunner().invoke(main, ['run', '--help']); "
+            "print(r.exit_code, '--pixel-size' in r.output, sorted({'numpy', 'numba', 'scipy', 'matplotlib'} & set(sys.modules)))")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "0 True []"
+
+
+def test_a_run_prints_device_steps_headline_and_place(tmp_path):
+    result = run(picture(tmp_path / "a.png"), "-o", tmp_path / "out", "--pixel-size", "2nm", "--legend", "bright=Cu dark=SiO2", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    assert "device: cpu, as asked" in result.output
+    assert "Cu: 25" in result.output and "W/(m K)" in result.output
+    assert str(tmp_path / "out") in result.output
+
+
+def test_quiet_says_nothing_and_an_earlier_run_is_replaced(tmp_path):
+    for _ in range(2):
+        result = run(picture(tmp_path / "a.png"), "-o", tmp_path / "out", "--pixel-size", "2nm", "--legend", "bright=Cu dark=SiO2", "--quiet")
+        assert (result.exit_code, result.output) == (0, "")
+
+
+def test_missing_file(tmp_path):
+    refused(run(tmp_path / "no.png", "-o", tmp_path / "out", "--pixel-size", "2nm"), tmp_path / "out", "no.png", "check the path")
+
+
+def test_a_folder(tmp_path):
+    refused(run(tmp_path, "-o", tmp_path / "out", "--pixel-size", "2nm"), tmp_path / "out", "can't be read")
+
+
+def test_empty_file(tmp_path):
+    (tmp_path / "a.tif").write_bytes(b"")
+    refused(run(tmp_path / "a.tif", "-o", tmp_path / "out", "--pixel-size", "2nm"), tmp_path / "out", "a.tif", "empty")
+
+
+@pytest.mark.parametrize("content", [b"hello, this is text", b"\x89PNG\r\n\x1a\nbroken", b"II*\0broken"])
+def test_not_an_image(tmp_path, content):
+    (tmp_path / "a.png").write_bytes(content)
+    refused(run(tmp_path / "a.png", "-o", tmp_path / "out", "--pixel-size", "2nm"), tmp_path / "out", "a.png")
+
+
+def test_constant_image(tmp_path):
+    Image.fromarray(np.full((40, 40), 7, np.uint8)).save(tmp_path / "a.png")
+    refused(run(tmp_path / "a.png", "-o", tmp_path / "out", "--pixel-size", "2nm"), tmp_path / "out", "every pixel has the value 7")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_not_finite(tmp_path, value):
+    grey = np.random.default_rng(0).random((40, 40)).astype(np.float32)
+    grey[3, 5] = value
+    tifffile.imwrite(tmp_path / "a.tif", grey)
+    refused(run(tmp_path / "a.tif", "-o", tmp_path / "out", "--pixel-size", "2nm"), tmp_path / "out", "row 3, column 5")
+
+
+def test_no_pixel_size(tmp_path):
+    refused(run(picture(tmp_path / "a.png"), "-o", tmp_path / "out"), tmp_path / "out", "--pixel-size 1.65nm")
+
+
+@pytest.mark.parametrize("size", ["2", "nm", "-2nm", "2 parsec", "nan nm", "1e9nm"])
+def test_bad_pixel_size(tmp_path, size):
+    refused(run(picture(tmp_path / "a.png"), "-o", tmp_path / "out", f"--pixel-size={size}"), tmp_path / "out", "pixel size")
+
+
+@pytest.mark.parametrize("option", ["--legend=bright=Coper dark=SiO2", "--materials=Coper,SiO2"])
+def test_unknown_material(tmp_path, option):
+    refused(run(picture(tmp_path / "a.png"), "-o", tmp_path / "out", "--pixel-size", "2nm", option), tmp_path / "out", "Coper")
+
+
+def test_legend_that_does_not_fit(tmp_path):
+    refused(run(picture(tmp_path / "a.png"), "-o", tmp_path / "out", "--pixel-size", "2nm", "--legend=7=Cu"), tmp_path / "out", "legend")
+
+
+def test_unknown_process(tmp_path):
+    refused(run(picture(tmp_path / "a.png"), "-o", tmp_path / "out", "--pixel-size", "2nm", "--process=2nm-magic"), tmp_path / "out", "2nm-magic")
+
+
+@pytest.mark.parametrize("crop", ["0:900,0:80", "nonsense", "10:11,0:80"])
+def test_bad_crop(tmp_path, crop):
+    refused(run(picture(tmp_path / "a.png"), "-o", tmp_path / "out", "--pixel-size", "2nm", f"--crop={crop}"), tmp_path / "out", "crop")
+
+
+def test_coloured_picture(tmp_path):
+    rgb = np.random.default_rng(0).integers(0, 255, (40, 40, 3), dtype=np.uint8)
+    Image.fromarray(rgb).save(tmp_path / "a.png")
+    refused(run(tmp_path / "a.png", "-o", tmp_path / "out", "--pixel-size", "2nm"), tmp_path / "out", "colour")
+
+
+def test_no_device(tmp_path):
+    from conftest import has_gpu
+    if has_gpu():
+        pytest.skip("there is a CUDA device")
+    refused(run(picture(tmp_path / "a.png"), "-o", tmp_path / "out", "--pixel-size", "2nm", "--device", "cuda"), tmp_path / "out", "no CUDA device")
+
+
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_what_is_not_ours_is_not_overwritten(tmp_path, kind):
+    out = tmp_path / "out"
+    if kind == "folder":
+        out.mkdir()
+        (out / "thesis.tex").write_text("precious")
+    else:
+        out.write_text("precious")
+    result = run(picture(tmp_path / "a.png"), "-o", out, "--pixel-size", "2nm")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: ") and "choose another -o" in result.stderr
+    assert (out / "thesis.tex" if kind == "folder" else out).read_text() == "precious"
