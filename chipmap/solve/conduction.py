@@ -1,6 +1,8 @@
 """Conduction (heat, current, flux) through a picture: the general problem, side to side, and periodic."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from cukernels.backend import array_module, to_host
@@ -33,22 +35,49 @@ class Solved:
 class Conductance:
     """value: conductance between two sides, per unit depth. field: (H + 1, W + 1) potential at the pixel corners, 1 at
     the first side (top or left) and 0 at the last; 0 where `floating`. iterations: of conjugate gradients.
-    floating: (H + 1, W + 1) bool, corners in insulators and on islands joined to neither side."""
+    floating: (H + 1, W + 1) bool, corners in insulators and on islands joined to neither side.
+
+    lower <= conductance of the pixel geometry <= upper, certified: `upper` is the power of an admissible potential (the
+    value itself), `lower` the reciprocal of the power of an admissible flux, found by a second solve of the same kind,
+    run when it is first asked for: its stream function meets resistivities and lies fixed on the other two sides.
+    Where k has zeros, lower is 0.
+    """
 
     value: float
     iterations: int
     field: np.ndarray
     floating: np.ndarray
+    _dual: Callable = field(repr=False, compare=False)
+
+    @property
+    def upper(self):
+        return self.value
+
+    @cached_property
+    def lower(self):
+        return self._dual()
 
 
 @dataclass(frozen=True)
 class Effective:
     """value: (2, 2) NumPy, [[xx, xy], [yx, yy]]. field: (2, H, W) at the top left corner of each pixel, what the picture
-    adds to a mean gradient of 1 along x, and along y. iterations: of conjugate gradients."""
+    adds to a mean gradient of 1 along x, and along y. iterations: of conjugate gradients.
+
+    lower, upper: (2, 2), certified in the sense of quadratic forms, so on the diagonal too: as for `Conductance`.
+    """
 
     value: np.ndarray
     iterations: int
     field: np.ndarray
+    _dual: Callable = field(repr=False, compare=False)
+
+    @property
+    def upper(self):
+        return self.value
+
+    @cached_property
+    def lower(self):
+        return self._dual()
 
 
 class Conductor:
@@ -171,7 +200,13 @@ def conductance(k, axis=0, dx=1.0, dy=1.0, tolerance=TOLERANCE):
     ramp = xp.broadcast_to(ramp[:, None] if axis == 0 else ramp, shape)[None]
     conductor = Conductor(k, dx, dy, fixed)
     solved = conductor.solve(values=ramp, start=ramp, tolerance=tolerance)
-    return Conductance(float(solved.power[0]), solved.iterations, solved.potential[0], solved.floating)
+
+    def dual():
+        if bool((k == 0).any()):
+            return 0.0
+        return 1 / conductance(1 / k, 1 - axis, dx, dy, tolerance).value
+
+    return Conductance(float(solved.power[0]), solved.iterations, solved.potential[0], solved.floating, dual)
 
 
 def effective_conductivity(k, dx=1.0, dy=1.0, tolerance=TOLERANCE):
@@ -190,7 +225,7 @@ def effective_conductivity(k, dx=1.0, dy=1.0, tolerance=TOLERANCE):
     operator = conduction(k, dx, dy, (True, True))
     scale = float(operator.k.max())
     if scale == 0:
-        return Effective(np.zeros((2, 2)), 0, xp.zeros((2, height, width)))
+        return Effective(np.zeros((2, 2)), 0, xp.zeros((2, height, width)), lambda: np.zeros((2, 2)))
     operator = conduction(k / scale, dx, dy, (True, True))
     area = dx * dy * k.size
     b = -_ramps(xp, k / scale, dx, dy)
@@ -202,7 +237,14 @@ def effective_conductivity(k, dx=1.0, dy=1.0, tolerance=TOLERANCE):
     cross = to_host(xp.einsum("aij,bij->ab", interior(chi), b))
     inner = to_host(xp.einsum("aij,bij->ab", interior(chi), interior(apply(operator, chi))))
     value = scale * (mean - cross - cross.T + inner) / area
-    return Effective((value + value.T) / 2, solution.iterations, interior(chi)[:, :height, :width])
+
+    def dual():
+        if bool((k == 0).any()):
+            return np.zeros((2, 2))
+        turned = effective_conductivity(1 / k, dx, dy, tolerance).value
+        return turned / np.linalg.det(turned)  # the inverse of a symmetric 2 x 2 matrix, turned by 90 degrees
+
+    return Effective((value + value.T) / 2, solution.iterations, interior(chi)[:, :height, :width], dual)
 
 
 def _ramps(xp, k, dx, dy):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import get_num_threads, njit, prange
 
-from .backend import NotConverged, array_module, launch, on_device
+from .backend import NotConverged, array_module, grid, launch, on_device
 
 
 @dataclass(frozen=True)
@@ -158,13 +158,11 @@ def _dot_cpu(r, z, cuts):
 
 def _advance_cuda(x, r, p, q, alpha, scale, short):
     import cupy
-    from .backend import grid
     n = x[0].size
     launch("krylov", "cg_advance", (grid(n), len(x)), 256, x, r, p, q, cupy.asarray(alpha), cupy.asarray(scale), short, np.int64(n))
 
 
 def _turn_cuda(p, z, scale, beta):
     import cupy
-    from .backend import grid
     n = p[0].size
     launch("krylov", "cg_turn", (grid(n), len(p)), 256, p, z, cupy.asarray(scale), cupy.asarray(beta), np.int64(n))

@@ -23,6 +23,7 @@ from .stencil import PAD, chunks, embed, inner_row, interior, outer_row, wrap
 DIRECT = 200          # nodes at which a dense inverse takes over
 _SERIAL = 40_000      # nodes below which one thread is faster than a barrier
 _THREADS = (32, 4)
+_ROUNDING = 1e-13     # of the diagonal
 
 # Where small pieces touch at corners, a single coarse cycle loses a little on every level. Two, joined by the Chebyshev
 # polynomial for eigenvalues in [_LOWEST, 1], keep the rate of two grids (O. Axelsson, P. S. Vassilevski, "Algebraic
@@ -295,7 +296,7 @@ def restrict(level, x, b, coarse):
     if on_device(x):
         return _restrict_cuda(level, x, b, coarse)
     ny, nx = level.shape
-    args = (x, b, level.c, level.reaction, *(np.float32(g) for g in level.weights), level.weight, coarse,
+    args = (x, b, level.c, level.reaction, level.inverse, *(np.float32(g) for g in level.weights), level.weight, coarse,
             level.periodic[0], level.periodic[1], ny, nx)
     rows = (ny + 1) // 2
     if ny * nx < _SERIAL:
@@ -484,8 +485,26 @@ def _galerkin_rows(c, reaction, inverse, w, out, loss, ny, nx, first, last):
                              + w[6, a, b] * v[3, 3] + w[7, a, b - 1] * v[3, 1])
             out[2, a, b] = -(v[4, 4] + w[1, a + 1, b] * v[4, 3] + w[3, a, b + 1] * v[3, 4] + w[7, a, b] * v[3, 3])
             out[3, a, b] = -(v[4, 0] + w[0, a + 1, b - 1] * v[4, 1] + w[3, a, b - 1] * v[3, 0] + w[6, a, b - 1] * v[3, 1])
+            # what only rounding leaves: a coarse node that holds a whole insulated piece has no links at all
+            size = _ROUNDING * _size(inverse, p, i, j)
+            for n in range(4):
+                if abs(out[n, a, b]) <= size:
+                    out[n, a, b] = 0
             if _loses(reaction, i, j):
-                loss[a, b] = _coarse_loss(c, reaction, w, p, q, a, b)
+                total = _coarse_loss(c, reaction, w, p, q, a, b)
+                if total > size:
+                    loss[a, b] = total
+
+
+@njit(cache=True)
+def _size(inverse, p, i, j):
+    """Diagonal of A, weighted by the basis function p."""
+    total = 0.0
+    for di in range(-1, 2):
+        for dj in range(-1, 2):
+            if inverse[i + di, j + dj] > 0:
+                total += p[di + 3, dj + 3] / inverse[i + di, j + dj]
+    return total
 
 
 @njit(cache=True)
@@ -499,7 +518,7 @@ def _loses(reaction, i, j):
 
 @njit(cache=True)
 def _coarse_loss(c, reaction, w, p, q, a, b):
-    """Row sum of P^T A P: the basis function p against A times the interpolated one, q. 0 where it is only rounding."""
+    """Row sum of P^T A P: the basis function p against A times the interpolated one, q."""
     i, j = 2 * a - 2, 2 * b - 2
     for di in range(-1, 2):
         q[2 * di + 3, 1] = q[2 * di + 3, 3] = q[2 * di + 3, 5] = 1.0
@@ -512,12 +531,11 @@ def _coarse_loss(c, reaction, w, p, q, a, b):
         for dj in range(2):
             y, x = a - 1 + di, b - 1 + dj
             q[2 + 2 * di, 2 + 2 * dj] = w[4, y, x] + w[5, y, x] + w[6, y, x] + w[7, y, x]
-    total, size = 0.0, 0.0
+    total = 0.0
     for di in range(-1, 2):
         for dj in range(-1, 2):
             total += p[di + 3, dj + 3] * _times(c, reaction, q, i, j, di, dj)
-            size += p[di + 3, dj + 3] * _times(c, reaction, p, i, j, di, dj)
-    return total if total > 1e-13 * size else 0.0
+    return total
 
 
 @njit(cache=True, parallel=True)
@@ -651,12 +669,13 @@ def _residual_row(r, x, b, c, reaction, along_x, along_y, across, wrap_y, wrap_x
 
 
 @njit(cache=True)
-def _gather(out, up, middle, down, w, a):
-    """One coarse row of P^T r from the three fine rows of residuals around it."""
+def _gather(out, up, middle, down, inverse, w, a):
+    """One coarse row of P^T r from the three fine rows of residuals around it; inverse is that of the middle one."""
     w0, w1, w2, w3 = w[0, a], w[1, a], w[2, a], w[3, a - 1]
     w4, w5, w6, w7 = w[4, a], w[5, a], w[6, a - 1], w[7, a - 1]
     for j in range((middle.size - 3) // 2):
-        out[j + 2] = middle[2 * j + 2] + w0[j + 2] * middle[2 * j + 3] + w1[j + 1] * middle[2 * j + 1]
+        own = middle[2 * j + 2] if inverse[2 * j + 2] > 0 else np.float32(0)
+        out[j + 2] = own + w0[j + 2] * middle[2 * j + 3] + w1[j + 1] * middle[2 * j + 1]
     for j in range((middle.size - 3) // 2):
         out[j + 2] += w2[j + 2] * down[2 * j + 2] + w4[j + 2] * down[2 * j + 3] + w5[j + 1] * down[2 * j + 1]
     for j in range((middle.size - 3) // 2):
@@ -664,7 +683,7 @@ def _gather(out, up, middle, down, w, a):
 
 
 @njit(cache=True)
-def _restrict_rows(x, b, c, reaction, along_x, along_y, across, w, out, wrap_y, wrap_x, ny, nx, first, last):
+def _restrict_rows(x, b, c, reaction, inverse, along_x, along_y, across, w, out, wrap_y, wrap_x, ny, nx, first, last):
     s, up, middle, down = np.empty(nx, x.dtype), np.empty(nx + 4, x.dtype), np.empty(nx + 4, x.dtype), np.empty(nx + 4, x.dtype)
     for f in range(x.shape[0]):
         _residual_row(down, x[f], b[f], c, reaction, along_x, along_y, across, wrap_y, wrap_x, 2 * first - 1, ny, s)
@@ -672,13 +691,13 @@ def _restrict_rows(x, b, c, reaction, along_x, along_y, across, w, out, wrap_y, 
             up, down = down, up
             _residual_row(middle, x[f], b[f], c, reaction, along_x, along_y, across, wrap_y, wrap_x, 2 * a, ny, s)
             _residual_row(down, x[f], b[f], c, reaction, along_x, along_y, across, wrap_y, wrap_x, 2 * a + 1, ny, s)
-            _gather(out[f, a + 2], up, middle, down, w, a + 2)
+            _gather(out[f, a + 2], up, middle, down, inverse[2 * a + 2], w, a + 2)
 
 
 @njit(cache=True, parallel=True)
-def _restrict_parallel(x, b, c, reaction, along_x, along_y, across, w, out, wrap_y, wrap_x, ny, nx, bounds):
+def _restrict_parallel(x, b, c, reaction, inverse, along_x, along_y, across, w, out, wrap_y, wrap_x, ny, nx, bounds):
     for n in prange(bounds.size - 1):
-        _restrict_rows(x, b, c, reaction, along_x, along_y, across, w, out, wrap_y, wrap_x, ny, nx, bounds[n], bounds[n + 1])
+        _restrict_rows(x, b, c, reaction, inverse, along_x, along_y, across, w, out, wrap_y, wrap_x, ny, nx, bounds[n], bounds[n + 1])
 
 
 @njit(cache=True)
@@ -763,3 +782,56 @@ def _combine_piece(x, first, y, second):
 def _combine(x, first, y, second, cuts):
     for n in prange(cuts.size - 1):
         _combine_piece(x[cuts[n]:cuts[n + 1]], first, y[cuts[n]:cuts[n + 1]], second)
+
+
+# CUDA
+
+def _blocks(columns, rows, fields):
+    return -(-columns // _THREADS[0]), -(-rows // _THREADS[1]), fields
+
+
+def _operator(level):
+    """The operator's part of a kernel's arguments: c, pixels, reaction, has_reaction."""
+    has = level.reaction.size > 0
+    return level.c, np.int32(level.c.shape[0] == 1), level.reaction if has else level.c, np.int32(has)
+
+
+def _smooth_cuda(level, x, b, forward, from_zero):
+    if from_zero:
+        x[...] = 0
+    ny, nx = level.shape
+    rows, columns = _classes(ny, level.periodic[0]), _classes(nx, level.periodic[1])
+    colours = [(r, c) for r in rows for c in columns]
+    weights = tuple(np.float32(g) for g in level.weights)
+    for (row0, row1), (column0, column1) in colours if forward else colours[::-1]:
+        blocks = _blocks((column1 - column0 + 1) // 2, (row1 - row0 + 1) // 2, len(x))
+        launch("multigrid", "mg_relax", blocks, _THREADS, x, b, *_operator(level), level.inverse, *weights,
+               *(np.int32(n) for n in (row0, row1, column0, column1, ny, nx)))
+        wrap(x, level.periodic)
+
+
+def _classes(n, wraps):
+    """(first, end) of every second node: even, odd, and the last of an odd circle."""
+    seam = int(wraps and n % 2 == 1)
+    return [(a, b) for a, b in ((0, n - seam), (1, n - seam), (n - seam, n)) if a < b]
+
+
+def _residual_cuda(level, x, b, r, factor):
+    ny, nx = level.shape
+    launch("multigrid", "mg_residual", _blocks(nx, ny, len(x)), _THREADS, x, b, *_operator(level),
+           *(np.float32(g) for g in (*level.weights, factor)), r, np.int32(ny), np.int32(nx))
+    return r
+
+
+def _restrict_cuda(level, x, b, coarse):
+    ny, nx = level.shape
+    r = wrap(_residual_cuda(level, x, b, _scratch(level, "t", b.shape, b), 1.0), level.periodic)
+    launch("multigrid", "mg_restrict", _blocks((nx + 1) // 2, (ny + 1) // 2, len(x)), _THREADS, r, level.inverse, level.weight, coarse,
+           np.int32(ny), np.int32(nx))
+
+
+def _prolong_cuda(level, x, coarse):
+    ny, nx = level.shape
+    launch("multigrid", "mg_prolong", _blocks(nx, ny, len(x)), _THREADS, x, level.inverse, level.weight, coarse,
+           np.int32(ny), np.int32(nx))
+    wrap(x, level.periodic)
