@@ -90,7 +90,7 @@ def headline(results, out):
     for name, facts in results["effective"].items():
         if "side_to_side" in facts:
             side = facts["side_to_side"]
-            yield f"effective {name.replace('_', ' ')}: {side['value']:.4g} ± {side['standard_uncertainty']:.2g} {side['unit']}, {side['direction']}"
+            yield f"effective {name.replace('_', ' ')}: {side['value']:.4g} {side['unit']} ({side['lower']:.4g} to {side['upper']:.4g}), {side['direction']}"
     yield from results["notes"]
     yield f"results: {out}"
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-from cukernels.backend import array_module, to_host
+from cukernels.backend import NotConverged, array_module, to_host
 
 from chipmap import InputError, materials
 from chipmap.solve import conductance, effective_conductivity
@@ -71,18 +71,22 @@ def _drive(phases, spread, pixel_size_m, axes, drop, unit, drop_unit, flux_unit)
             break
     else:
         return _nothing("no current: no conductor leads from one side of the picture to the opposite one")
-    solved = conductance(k, axis=axis, dx=dx, dy=dy)
+    try:
+        solved = conductance(k, axis=axis, dx=dx, dy=dy)
+        # a tensor depends on the shape of the pixel only
+        tensor = np.asarray(to_host(effective_conductivity(k, dx=1.0, dy=dy / dx).value))
+    except NotConverged as error:
+        return _nothing(f"no field in {unit}: {error}")
     potential = drop * solved.field
     density = _density(xp, k, potential, dx, dy)
     length, across = (k.shape[axis] * (dy, dx)[axis], k.shape[1 - axis] * (dy, dx)[1 - axis])
     shares = _shares(xp, phases, k, density, len(spread))
     side = float(solved.value) * length / across
-    tensor = np.asarray(to_host(effective_conductivity(k, dx=1.0, dy=dy / dx).value))
     facts = {
         "unit": unit,
-        "side_to_side": {"value": side, "standard_uncertainty": side * _relative_sd(spread, shares), "unit": unit,
-                         "direction": SIDES[axis], "boundary": "two sides fixed, the others insulated",
-                         "uncertainty_from": "the ranges of the materials' properties, to first order"},
+        "side_to_side": {"value": side, **_bounds(side, spread, shares), "unit": unit, "direction": SIDES[axis],
+                         "boundary": "two sides fixed, the others insulated",
+                         "lower_and_upper": "bounds for every choice of properties within the materials' ranges, on this geometry"},
         "tensor": {"xx": tensor[0, 0], "xy": tensor[0, 1], "yy": tensor[1, 1], "unit": unit, "boundary": "periodic",
                    "axes": "x to the right, y down"},
         "field": {"drop": drop, "unit": drop_unit, "direction": SIDES[axis], "flux_unit": flux_unit,
@@ -119,10 +123,17 @@ def _shares(xp, phases, k, density, count):
     return (total / total.sum()).tolist()
 
 
-def _relative_sd(spread, shares):
-    """d ln K / d ln k of a phase is its share of the power; a range counts as a uniform distribution."""
-    parts = [share * (high - low) / np.sqrt(12) / value for share, (value, low, high) in zip(shares, spread) if value > 0]
-    return float(np.sqrt(np.sum(np.square(parts))))
+def _bounds(value, spread, shares):
+    """{"lower", "upper"} of the effective conductivity over the ranges of the phases' conductivities.
+
+    By the minimum principles, with the field found as the trial for all other properties: the upper one from Dirichlet's
+    (its power with every conductivity at its highest), the lower one from Thomson's (with every one at its lowest).
+    """
+    parts = [(share, *facts) for share, facts in zip(shares, spread) if facts[0] > 0]
+    upper = value * sum(share * high / k for share, k, _, high in parts)
+    if any(share > 0 and low == 0 for share, _, low, _ in parts):
+        return {"lower": 0.0, "upper": upper}
+    return {"lower": value / sum(share * k / low for share, k, low, _ in parts if low > 0), "upper": upper}
 
 
 def _range(names, quantity):

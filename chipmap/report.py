@@ -1,5 +1,7 @@
 """The pictures: overlay with legend, confidence, temperature and current density."""
 
+from textwrap import fill
+
 import numpy as np
 
 from chipmap.layout import look
@@ -85,7 +87,7 @@ def _tinted(image, phases, colours):
     low, high = np.percentile(image[::4, ::4], (0.5, 99.5))
     grey = np.clip((image - low) / max(high - low, 1e-12), 0, 1)[..., None]
     tint = colours.astype(np.float32)[phases]
-    return (1 - TINT) * grey + TINT * tint * (0.55 + 0.45 * grey)
+    return ((1 - TINT) * grey + TINT * tint * (0.55 + 0.45 * grey)).clip(0, 1)
 
 
 def _patches(unsure):
@@ -95,9 +97,9 @@ def _patches(unsure):
 
 
 def _hatched(rgb, doubt):
-    """Diagonal dark lines, three pixels of every nine, where most of the surroundings are in doubt."""
+    """Diagonal dark lines, two pixels of every twelve, where most of the surroundings are in doubt."""
     rows, columns = np.indices(doubt.shape)
-    line = ((rows + columns) % 9 < 3) & (doubt > 0.5)
+    line = ((rows + columns) % 12 < 2) & (doubt > 0.5)
     return np.where(line[..., None], rgb * 0.35, rgb)
 
 
@@ -165,7 +167,7 @@ def scale_length(most):
 def _legend(figure, axes, names, colours, shares, fractions, unsure):
     from matplotlib.patches import Patch
     order = [m for m in np.argsort(-shares) if shares[m] > 0]
-    swatches = [Patch(facecolor=colours[m], edgecolor=INK, lw=0.5, label=f"{names[m]}\n{fractions[m]}") for m in order]
+    swatches = [Patch(facecolor=colours[m], edgecolor=INK, lw=0.5, label=f"{fill(names[m], 26)}\n{fractions[m]}") for m in order]
     swatches.append(Patch(facecolor="#dddddd", edgecolor=INK, hatch="////", lw=0.5, label=f"confidence < {UNSURE:g}\n{unsure:.1%} of the area"))
     box = axes.get_position()
     figure.legend(handles=swatches, loc="upper left", bbox_to_anchor=(box.x1 + 0.01, box.y1), frameon=False, fontsize=9,

@@ -115,7 +115,22 @@ def test_heat_and_current_are_those_of_parallel_bars(folder, results):
     current = results["effective"]["electrical_conductivity"]
     expected = lines / materials.property_of("Cu", "resistivity_ohm_m").value
     assert current["side_to_side"]["value"] == pytest.approx(expected, rel=0.03)
-    assert current["side_to_side"]["standard_uncertainty"] > 0
+
+
+def test_bounds_hold_for_every_choice_of_properties():
+    """Random properties inside the ranges, solved again: always between the bounds of the first solve."""
+    from chipmap import physics
+    from chipmap.solve import conductance
+    rng = np.random.default_rng(2)
+    phases = (gaussian_filter(rng.standard_normal((40, 50)), 2) > 0).astype(int)
+    spread = [(1.0, 0.5, 3.0), (20.0, 15.0, 21.0)]
+    flow = physics._drive(phases, spread, (1e-9, 1e-9), (1,), 1.0, "W/(m K)", "K", "W/m2")
+    side = flow.facts["side_to_side"]
+    assert side["lower"] < side["value"] < side["upper"]
+    corners = [[s[1] for s in spread], [s[2] for s in spread], *([rng.uniform(low, high) for _, low, high in spread] for _ in range(5))]
+    for k in corners:
+        value = conductance(np.array(k)[phases], axis=1).value * 50 / 40
+        assert side["lower"] * (1 - 1e-9) <= value <= side["upper"] * (1 + 1e-9)
 
 
 def test_fields_obey_their_equations(folder):
