@@ -15,12 +15,24 @@ def km(lon0, lat0, lon1, lat1):
     """(N,) shortest distance on the WGS84 ellipsoid, km, between points in degrees, (N,) each.
 
     Up to half a degree apart, the straight chord lengthened to the arc of the ellipsoid's curvature in its direction
-    (error below 1e-10 km); beyond, T. Vincenty, "Direct and inverse solutions of geodesics on the ellipsoid", Survey Review 23 (1975): error below
-    1e-6 km. Pairs so nearly antipodal that it does not settle go to PROJ.
+    (error below 1e-10 km); beyond, T. Vincenty, "Direct and inverse solutions of geodesics on the ellipsoid", Survey
+    Review 23 (1975) (error below 1e-6 km). Pairs so nearly antipodal that it does not settle go to PROJ.
     """
     ends = [np.ascontiguousarray(a, float) for a in (lon0, lat0, lon1, lat1)]
     out = np.empty(len(ends[0]))
     in_threads(_fill, len(out), *ends, out)
+    return _settled(out, ends)
+
+
+def path_km(lon, lat):
+    """(V - 1,) distance from each point to the next, km: `km` of neighbours, at half the work."""
+    lon, lat = (np.ascontiguousarray(a, float) for a in (lon, lat))
+    out = np.empty(max(len(lon) - 1, 0))
+    in_threads(_follow, len(out), lon, lat, out)
+    return _settled(out, (lon[:-1], lat[:-1], lon[1:], lat[1:]))
+
+
+def _settled(out, ends):
     hard = np.isnan(out)
     if hard.any():
         import pyproj
@@ -32,30 +44,50 @@ def km(lon0, lat0, lon1, lat1):
 @njit(cache=True, nogil=True)
 def _fill(lon0, lat0, lon1, lat1, out, first, last):
     for i in range(first, last):
-        turn = lon1[i] - lon0[i]
-        turn -= 360.0 * math.floor((turn + 180.0) / 360.0)
-        if abs(turn) < 0.5 and abs(lat1[i] - lat0[i]) < 0.5:
-            out[i] = _near_km(math.radians(turn), math.radians(lat0[i]), math.radians(lat1[i]))
-        else:
-            out[i] = _far_km(math.radians(turn), math.radians(lat0[i]), math.radians(lat1[i]))
+        out[i] = _km(lon1[i] - lon0[i], lat0[i], _place(lat0[i]), lat1[i], _place(lat1[i]))
 
 
 @njit(cache=True, nogil=True)
-def _near_km(turn, lat0, lat1):
+def _follow(lon, lat, out, first, last):
+    here = _place(lat[first]) if first < last else (0.0, 0.0, 0.0)
+    for i in range(first, last):
+        there = _place(lat[i + 1])
+        out[i] = _km(lon[i + 1] - lon[i], lat[i], here, lat[i + 1], there)
+        here = there
+
+
+@njit(cache=True, nogil=True)
+def _place(lat):
+    """Distance from the axis, height over the equator's plane and radius of curvature across the meridian, km."""
     e2 = FLATTENING * (2.0 - FLATTENING)
-    sin0, cos0, sin1, cos1 = math.sin(lat0), math.cos(lat0), math.sin(lat1), math.cos(lat1)
-    n0, n1 = SEMI_MAJOR_KM / math.sqrt(1.0 - e2 * sin0 * sin0), SEMI_MAJOR_KM / math.sqrt(1.0 - e2 * sin1 * sin1)
+    sin, cos = math.sin(math.radians(lat)), math.cos(math.radians(lat))
+    n = SEMI_MAJOR_KM / math.sqrt(1.0 - e2 * sin * sin)
+    return n * cos, (1.0 - e2) * n * sin, n
+
+
+@njit(cache=True, nogil=True)
+def _km(turn, lat0, here, lat1, there):
+    if abs(turn) > 180.0:
+        turn -= 360.0 * math.floor((turn + 180.0) / 360.0)
+    if abs(turn) < 0.5 and abs(lat1 - lat0) < 0.5:
+        return _near_km(math.radians(turn), here, there)
+    return _far_km(math.radians(turn), math.radians(lat0), math.radians(lat1))
+
+
+@njit(cache=True, nogil=True)
+def _near_km(turn, here, there):
+    radius0, height0, n0 = here
+    radius1, height1, n1 = there
     z = turn * turn
     sin_turn = turn * (1.0 - z / 6.0 * (1.0 - z / 20.0 * (1.0 - z / 42.0)))
     less = 0.5 * z * (1.0 - z / 12.0 * (1.0 - z / 30.0))  # 1 - cos(turn)
-    radius0, radius1 = n0 * cos0, n1 * cos1
-    x, y, up = radius1 - radius0 - radius1 * less, radius1 * sin_turn, (1.0 - e2) * (n1 * sin1 - n0 * sin0)
+    x, y, up = radius1 - radius0 - radius1 * less, radius1 * sin_turn, height1 - height0
     chord2 = x * x + y * y + up * up
     if chord2 == 0.0:
         return 0.0
     east2 = radius0 * radius1 * z / chord2  # share of the way that goes east, squared: needed to three digits only
     n = 0.5 * (n0 + n1)
-    meridian = (1.0 - e2) * n * n * n / (SEMI_MAJOR_KM * SEMI_MAJOR_KM)
+    meridian = (1.0 - FLATTENING * (2.0 - FLATTENING)) * n * n * n / (SEMI_MAJOR_KM * SEMI_MAJOR_KM)
     bend = east2 / n + (1.0 - east2) / meridian
     q = 0.25 * chord2 * bend * bend
     return math.sqrt(chord2) * (1.0 + q * (1.0 / 6.0 + q * 3.0 / 40.0))

@@ -26,8 +26,10 @@ def region_of(lon, lat, regions, device="cpu"):
     index = region_index(regions, device)
     x, y = _transform(lon, lat, LONLAT, regions.crs)
     reached = np.isfinite(x) & np.isfinite(y)  # a projection may not reach the other side of the world
-    home = np.full(len(x), -1)
-    home[reached] = to_host(polygon_of(index, to_device(x[reached], device), to_device(y[reached], device)))
+    if not reached.all():
+        x, y = np.where(reached, x, 0.0), np.where(reached, y, 0.0)
+    home = to_host(polygon_of(index, to_device(x, device), to_device(y, device))).astype(np.intp)
+    home[~reached] = -1
     return home
 
 
@@ -74,6 +76,8 @@ def _degrees(lon, lat):
     lon, lat = (np.ascontiguousarray(to_host(a), float) for a in (lon, lat))
     if lon.ndim != 1 or lon.shape != lat.shape:
         raise InputError(f"lon has shape {lon.shape} and lat {lat.shape}: give two lists of one length")
+    if len(lon) == 0 or (max(abs(lon.min()), abs(lon.max())) <= 180 and max(abs(lat.min()), abs(lat.max())) <= 90):
+        return lon, lat  # NaN fails these comparisons
     for bad, why in (
         (np.isnan(lon) | np.isnan(lat), "a coordinate is missing; leave the row out or fill it"),
         ((np.abs(lat) > 90) & (np.abs(lat) <= 180) & (np.abs(lon) <= 90), "longitude and latitude look swapped; exchange them"),
@@ -149,7 +153,7 @@ def _piece_km(pieces, x, y, crs):
     """Kilometres of each piece: whole segments, and of cut ones the true length of each stub, scaled so that the stubs add
     up to the segment (cutting a line straight on the map, so no geodesic, changes its length by about 1e-6)."""
     lon, lat = _transform(x, y, crs, LONLAT)
-    segment_km = geodesy.km(lon[:-1], lat[:-1], lon[1:], lat[1:])
+    segment_km = geodesy.path_km(lon, lat)
     km = piece_lengths(pieces, segment_km)
     within = pieces.first == pieces.last
     one, head, tail = (np.flatnonzero(a) for a in (within & ((pieces.begin > 0) | (pieces.end < 1)), ~within & (pieces.begin > 0), ~within & (pieces.end < 1)))
