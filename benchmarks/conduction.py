@@ -1,0 +1,118 @@
+"""Conduction through a picture against scikit-fem's assembly with pyamg, the better of its two multigrids.
+
+Everything is timed: assembly, set-up, solve. Then iterations over block sizes and contrasts, ten right-hand sides
+against one, and the peak memory of 4096^2 in a process of its own.
+"""
+
+import subprocess
+import sys
+import time
+
+import numpy as np
+import scipy.ndimage
+from chipmap.solve import Conductor, conductance
+from cukernels.backend import to_device
+
+from .timing import best_of
+
+TOLERANCE = 1e-8
+
+
+def run(device="cpu", size=1024, largest=2048):
+    rows = [_against_peers(device, size), _many_loads(device, size)]
+    rows += [_iterations(device, n) for n in (256, 1024, largest) if n <= largest]
+    if device == "cpu":
+        rows.append(_memory(4096))
+    return rows
+
+
+def three_materials(n, seed=0):
+    """Smooth random shapes of conductivity 1, 17 and 300."""
+    rough = scipy.ndimage.gaussian_filter(np.random.default_rng(seed).standard_normal((n, n)), 8, mode="wrap")
+    return np.array([1.0, 17.0, 300.0])[np.digitize(rough / rough.std(), [-0.4, 0.5])]
+
+
+def blocks(n, size, values, seed=0):
+    m = -(-n // size)
+    picture = np.random.default_rng(seed).choice(values, (m, m))
+    return np.repeat(np.repeat(picture, size, 0), size, 1)[:n, :n]
+
+
+def _against_peers(device, size):
+    k = three_materials(size)
+    here = to_device(k, device)
+    conductance(here)  # compile
+    peers = {name: _peer(k, name) for name in ("ruge_stuben", "smoothed_aggregation")}
+    ours_s, ours = best_of(lambda: conductance(here, tolerance=TOLERANCE), 5)
+    name, (peer_s, value, iterations) = min(peers.items(), key=lambda p: p[1][0])
+    gap = max(abs(ours.value / p[1] - 1) for p in peers.values())
+    assert gap < 1e-7, gap
+    return {"what": f"conductance, {size}^2, 1:17:300, everything included", "ours_s": ours_s, "peer": f"scikit-fem + pyamg {name}",
+            "peer_s": peer_s, "ratio": peer_s / ours_s, "check": f"equal to {gap:.0e}, {ours.iterations} iterations to {iterations}",
+            "peers_s": {n: p[0] for n, p in peers.items()}}
+
+
+def _peer(k, name):
+    """(seconds, conductance, iterations) of assembly by scikit-fem, set-up by pyamg, conjugate gradients."""
+    import pyamg
+    import skfem
+    from skfem.helpers import dot, grad
+    started = time.perf_counter()
+    rows, columns = k.shape
+    mesh = skfem.MeshQuad.init_tensor(np.arange(columns + 1.0), np.arange(rows + 1.0))
+    centre = mesh.p[:, mesh.t].mean(axis=1).astype(int)
+    each = k[centre[1], centre[0]][:, None]
+    form = skfem.BilinearForm(lambda u, v, w: each * dot(grad(u), grad(v)))
+    a = form.assemble(skfem.Basis(mesh, skfem.ElementQuad1(), intorder=2)).tocsr()
+    y = mesh.p[1]
+    u = 1 - y / rows
+    inside = np.flatnonzero((y > 0) & (y < rows))
+    matrix, b = a[inside][:, inside].tocsr(), -(a @ u)[inside]
+    solver = pyamg.ruge_stuben_solver(matrix) if name == "ruge_stuben" else pyamg.smoothed_aggregation_solver(matrix)
+    residuals = []
+    u[inside] += solver.solve(b, tol=TOLERANCE, accel="cg", residuals=residuals, maxiter=300)
+    value = u @ (a @ u)
+    return time.perf_counter() - started, value, len(residuals) - 1
+
+
+def _many_loads(device, size):
+    k = to_device(three_materials(size), device)
+    fixed = np.zeros((size + 1, size + 1), bool)
+    fixed[[0, -1]] = True
+    values = to_device(np.random.default_rng(0).random((10, size + 1, size + 1)), device)
+    fixed = to_device(fixed, device)
+
+    def cost(loads):
+        return Conductor(k, fixed=fixed).solve(values=values[:loads])
+    cost(10)
+    one_s, one = best_of(lambda: cost(1), 3)
+    ten_s, ten = best_of(lambda: cost(10), 3)
+    gap = float(abs(ten.potential[0] - one.potential[0]).max())
+    assert gap < 1e-6, gap
+    return {"what": f"ten right-hand sides, {size}^2", "ours_s": ten_s, "peer": "ours, one right-hand side", "peer_s": one_s,
+            "ratio": ten_s / one_s, "check": f"equal to {gap:.0e}; bar: at most 4"}
+
+
+def _iterations(device, n):
+    counts, seconds = {}, 0.0
+    for contrast in (1e2, 1e3, 1e4, 1e6):
+        for size in (5, 8, 16, 23, 64):
+            for values in ([1.0, contrast], [1.0, contrast**0.5, contrast]):
+                started = time.perf_counter()
+                found = conductance(to_device(blocks(n, size, values, size), device)).iterations
+                seconds += time.perf_counter() - started
+                counts[contrast] = max(counts.get(contrast, 0), found)
+    assert max(counts.values()) <= 25 and counts[1e2] <= 12 and counts[1e3] <= 12, counts
+    text = ", ".join(f"{contrast:.0e}: {count}" for contrast, count in counts.items())
+    return {"what": f"most iterations, blocks of 5-64 pixels, {n}^2", "ours_s": seconds, "check": text, "iterations": text}
+
+
+def _memory(n):
+    code = ("import resource, time, benchmarks.conduction as b; k = b.blocks(%d, 16, [1.0, 17.0, 300.0]); t = time.perf_counter();"
+            " r = b.conductance(k); t = time.perf_counter() - t;"
+            " print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, t, r.iterations)" % n)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    peak, seconds, iterations = (float(x) for x in done.stdout.split())
+    assert peak < 4.5, peak
+    return {"what": f"conductance, {n}^2: peak memory of the process", "ours_s": seconds,
+            "check": f"{peak:.2f} GB, {iterations:.0f} iterations", "peak_gb": peak}
