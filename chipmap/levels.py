@@ -38,7 +38,8 @@ def find_levels(grey, least=1, noise=None):
     phases share is not flat, so it makes no level.
     """
     xp = array_module(grey)
-    noise = _noise(grey) if noise is None else float(noise)
+    # stored values are rounded, and a drawn or denoised picture has no noise at all
+    noise = max(noise_of(grey) if noise is None else float(noise), 1e-3 * float(grey.max() - grey.min()))
     for scale in SCALES:
         smooth = _smooth(grey, scale)
         left = noise / _reduction(scale)
@@ -47,11 +48,6 @@ def find_levels(grey, least=1, noise=None):
         if gap > CLEAR * left:
             break
     return Levels(smooth, _drift(xp, mixture.field, grey.shape), mixture, evidence, scale, noise, left)
-
-
-def _noise(grey):
-    """Standard deviation of the noise, at least a thousandth of the range: stored values are rounded, and may be smooth."""
-    return max(float(noise_of(grey)), 1e-3 * float(grey.max() - grey.min()))
 
 
 def _smooth(grey, scale):

@@ -43,7 +43,7 @@ def prepare(picture, crop=None, databar=True, drift=False, denoise=False, device
     report = [found]
     noise = noise_of(image)
     if drift:
-        field_ = find_levels(image, noise=_at_least_rounding(noise, image)).drift
+        field_ = find_levels(image, noise=noise).drift
         image = image - field_
         report.append(_row("drift", True, f"brightness background of {_span(field_):.3g} grey levels taken off", _rms(field_)))
     if denoise:
@@ -103,10 +103,6 @@ def _parse_crop(crop, height, width):
         raise InputError(f"crop rows {top}:{bottom}, columns {left}:{right} is not 4 x 4 pixels or more inside {height} x {width}: "
                          "give rows and columns within the picture")
     return int(top), int(bottom), int(left), int(right)
-
-
-def _at_least_rounding(noise, image):
-    return max(noise, 1e-3 * float(image.max() - image.min()))
 
 
 def _row(step, done, what, changed):
