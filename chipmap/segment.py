@@ -64,7 +64,7 @@ def segment(image, phases=None, noise_sigma=None, strength=1.0):
     unary = _unary(xp, smooth, mixture, levels.noise_left)
     contrast = _edge_contrast(mixture)
     labels, _ = relax_labels(unary, smooth, strength, contrast)
-    _leave_ramps(xp, unary, labels, smooth, reach=2)
+    _leave_ramps(xp, unary, labels, smooth, reach=round(2.5 * levels.scale))
     labels, _ = relax_labels(unary, smooth, strength, contrast)
     posterior = label_posterior(unary, labels, smooth, strength, contrast)
     return _merged(xp, labels, posterior, levels, phases)
@@ -121,25 +121,34 @@ def _edge_contrast(mixture):
 
 
 def _leave_ramps(xp, unary, labels, smooth, reach):
-    """Forbid a level where the picture only passes through it, within `reach` pixels up the slope, to a brighter one."""
+    """Forbid levels that the picture only passes through, up a slope, in a strip no wider than `reach` pixels.
+
+    Blur draws every edge between a dark and a bright phase through the levels between them.
+    """
     count, height, width = unary.shape
     y, x = xp.nonzero((labels > 0) & (labels < count - 1))
-    own = labels[y, x]
     at = lambda array, dy, dx: array[xp.clip(y + dy, 0, height - 1), xp.clip(x + dx, 0, width - 1)]  # noqa: E731
     uphill = at(smooth, 1, 0) - at(smooth, -1, 0), at(smooth, 0, 1) - at(smooth, 0, -1)
     length = xp.maximum(xp.hypot(*uphill), np.float32(1e-12))
-    up, down = (_steps_until(xp, at, labels, own, sign, [g / length for g in uphill], reach) for sign in (1, -1))
+    uphill = [g / length for g in uphill]
+    up, high = _walk(xp, at, labels, uphill, reach, 1)
+    down, low = _walk(xp, at, labels, uphill, reach, -1)
     ramp = up + down - 1 <= reach
-    unary[own[ramp], y[ramp], x[ramp]] = np.float32(1e3)
+    for k in range(1, count - 1):
+        passed = ramp & (low < k) & (k < high)
+        unary[k, y[passed], x[passed]] = np.float32(1e3)
 
 
-def _steps_until(xp, at, labels, own, sign, direction, reach):
-    """Steps along +-direction to the first pixel of a brighter (sign 1) or darker (-1) phase; a lot if none is met."""
-    steps = xp.full(own.shape, 10 * reach, np.int32)
+def _walk(xp, at, labels, uphill, reach, sign):
+    """Steps up (sign 1) or down (-1) to the first pixel of a brighter or darker phase, and the last phase met."""
+    own = at(labels, 0, 0)
+    steps, last = xp.full(own.shape, 10 * reach, np.int32), own
     for step in range(reach, 0, -1):
-        dy, dx = (xp.rint(sign * step * d).astype(np.int32) for d in direction)
-        steps = xp.where((at(labels, dy, dx) - own) * sign > 0, np.int32(step), steps)
-    return steps
+        there = at(labels, *(xp.rint(sign * step * g).astype(np.int32) for g in uphill))
+        further = (there - own) * sign > 0
+        steps = xp.where(further, np.int32(step), steps)
+        last = xp.where((there - last) * sign > 0, there, last)
+    return steps, last
 
 
 def _merged(xp, labels, posterior, levels, phases):
