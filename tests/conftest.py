@@ -52,17 +52,20 @@ def pytest_configure(config):
         LEDGER.write_text("")
 
 
+@pytest.hookimpl(wrapper=True)
 def pytest_sessionfinish(session):
     """After the whole suite: every kernel of every .cu must have been run by an emulated test."""
     with LEDGER.open("a") as file:
         file.writelines(f"{name}\n" for name in launched)
+    result = yield  # the controller of parallel workers waits for them here
     if hasattr(session.config, "workerinput") or not _whole_suite(session.config):
-        return
+        return result
     ran = set(LEDGER.read_text().split())
     missing = [f"{cu.name}: {name}" for cu in sorted(KERNELS.glob("*.cu")) for name in kernel_names(cu.read_text()) if name not in ran]
     if missing and not os.environ.get("CUKERNELS_BREAK"):
         print("\nCUDA kernels that no emulated test ran: " + ", ".join(missing))
         session.exitstatus = 1
+    return result
 
 
 def pytest_terminal_summary(terminalreporter):
