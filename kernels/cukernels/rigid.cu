@@ -1,0 +1,387 @@
+// Setup and cycle of rigid.py; the same sums, a thread an edge, a cell or a node. d is the number of unknowns a node.
+
+struct Elements {
+    const double *lam, *mu, *k_lam, *k_mu, *packed, *height, *width;
+    const unsigned char* fixed;
+    int ny, nx, NY, NX, wrap_y, wrap_x;
+};
+
+__device__ inline bool is_fixed(const Elements& e, int i, int j, int unknown) {
+    return unknown < 2 && (e.fixed[(i + e.NY) % e.NY * e.NX + (j + e.NX) % e.NX] >> unknown & 1);
+}
+
+// (i, j) wrapped where sides wrap; false where there is no such element
+__device__ inline bool inside(const Elements& e, int& i, int& j) {
+    if ((i < 0 && !e.wrap_y) || i >= e.ny || (j < 0 && !e.wrap_x) || j >= e.nx) return false;
+    i = (i + e.ny) % e.ny;
+    j = (j + e.nx) % e.nx;
+    return true;
+}
+
+template <int d>
+__device__ inline double entry(const Elements& e, int i, int j, int a, int b) {
+    long long n = (long long)i * e.nx + j;
+    if (d == 2) return e.lam[n] * e.k_lam[a * 8 + b] + e.mu[n] * e.k_mu[a * 8 + b];
+    int low = a < b ? a : b, high = a < b ? b : a;
+    return e.packed[n * 78 + low * 12 - low * (low - 1) / 2 + high - low];
+}
+
+__device__ inline long long first_thread() { return blockIdx.x * (long long)blockDim.x + threadIdx.x; }
+__device__ inline long long all_threads() { return (long long)gridDim.x * blockDim.x; }
+
+// Symmetric sweeps; a pivot that is tiny against its own beginning is a motion that nothing resists.
+template <int n>
+__device__ void generalised_inverse(double (*a)[n]) {
+    double start[n];
+    for (int k = 0; k < n; ++k) start[k] = a[k][k];
+    for (int k = 0; k < n; ++k) {
+        double pivot = a[k][k];
+        if (!(pivot > 1e-11 * start[k])) {
+            for (int i = 0; i < n; ++i) a[i][k] = a[k][i] = 0.0;
+            continue;
+        }
+        for (int i = 0; i < n; ++i)
+            for (int j = 0; j < n; ++j)
+                if (i != k && j != k) a[i][j] -= a[i][k] * a[k][j] / pivot;
+        for (int i = 0; i < n; ++i)
+            if (i != k) a[k][i] = a[i][k] = a[i][k] / pivot;
+        a[k][k] = -1.0 / pivot;
+    }
+    for (int i = 0; i < n; ++i)
+        for (int j = 0; j < n; ++j) a[i][j] = -a[i][j];
+}
+
+template <int d>
+__device__ void assemble(const Elements& e, float* link, float* diagonal, float* inverse) {
+    long long plane = (long long)(e.NY + 2) * (e.NX + 2);
+    for (long long node = first_thread(); node < (long long)e.NY * e.NX; node += all_threads()) {
+        int i = node / e.NX, j = node % e.NX;
+        double sums[4][d][d] = {}, own[d][d] = {};
+        for (int p = 0; p < 2; ++p)
+            for (int q = 0; q < 2; ++q) {
+                int y = i - p, x = j - q;
+                if (!inside(e, y, x)) continue;
+                for (int a = 0; a < d; ++a)
+                    for (int b = 0; b < d; ++b) {
+                        int me = (2 * p + q) * d + a;
+                        own[a][b] += entry<d>(e, y, x, me, (2 * p + q) * d + b);
+                        if (q == 0) sums[0][a][b] += entry<d>(e, y, x, me, (2 * p + 1) * d + b);
+                        if (p == 0) sums[1][a][b] += entry<d>(e, y, x, me, (2 + q) * d + b);
+                        if (p == 0) sums[2 + q][a][b] += entry<d>(e, y, x, me, (3 - q) * d + b);
+                    }
+            }
+        long long here = (long long)(i + 1) * (e.NX + 2) + j + 1;
+        const int down[4] = {0, 1, 1, 1}, right[4] = {1, 0, 1, -1};
+        for (int a = 0; a < d; ++a)
+            for (int b = 0; b < d; ++b) {
+                bool gone = is_fixed(e, i, j, a);
+                for (int n = 0; n < 4; ++n)
+                    link[((n * d + a) * d + b) * plane + here] =
+                        gone || is_fixed(e, i + down[n], j + right[n], b) ? 0.0f : (float)sums[n][a][b];
+                if (gone || is_fixed(e, i, j, b)) own[a][b] = 0.0;
+                diagonal[(a * d + b) * plane + here] = (float)own[a][b];
+            }
+        generalised_inverse<d>(own);
+        for (int a = 0; a < d; ++a)
+            for (int b = 0; b < d; ++b) inverse[(a * d + b) * plane + here] = (float)own[a][b];
+    }
+}
+
+// t (d, 3): how node (i + down, j + right) follows the rigid motion of its column's node on the edge.
+template <int d>
+__device__ void rigid(const Elements& e, int i, int j, int down, int right, int way, double height, double width, double (*t)[3]) {
+    for (int a = 0; a < d; ++a)
+        for (int b = 0; b < 3; ++b) t[a][b] = 0.0;
+    if (!is_fixed(e, i + down, j + right, 0)) { t[0][0] = 1.0; t[0][2] = way == 0 ? -0.5 * down * height : 0.0; }
+    if (!is_fixed(e, i + down, j + right, 1)) { t[1][1] = 1.0; t[1][2] = way == 1 ? 0.5 * right * width : 0.0; }
+    if (d == 3) t[d - 1][2] = 0.5;
+}
+
+template <int d>
+__device__ void edge_weights(const Elements& e, int NYc, int NXc, float* along, float* down) {
+    long long plane = (long long)(NYc + 2) * (NXc + 2);
+    for (long long n = first_thread(); n < 2LL * NYc * NXc; n += all_threads()) {
+        int way = n % 2, J = n / 2 % NXc, I = n / 2 / NXc;
+        int i = way ? 2 * I + 1 : min(2 * I, e.NY - 1), j = way ? min(2 * J, e.NX - 1) : 2 * J + 1;
+        if (way ? i >= e.NY - !e.wrap_y : j >= e.NX - !e.wrap_x) continue;
+        double blocks[3][3][3] = {}, t[4][d][3];
+        for (int p = 0; p < 2; ++p)
+            for (int q = 0; q < 2; ++q) {
+                int y = i - 1 + p, x = j - 1 + q;
+                if (!inside(e, y, x)) continue;
+                for (int m = 0; m < 4; ++m) rigid<d>(e, i, j, p - 1 + m / 2, q - 1 + m % 2, way, e.height[y], e.width[x], t[m]);
+                for (int m = 0; m < 4; ++m) {
+                    if (way ? p - 1 + m / 2 : q - 1 + m % 2) continue;
+                    for (int o = 0; o < 4; ++o)
+                        for (int a = 0; a < d; ++a)
+                            for (int c = 0; c < 3; ++c) {
+                                double total = 0.0;
+                                for (int b = 0; b < d; ++b) total += entry<d>(e, y, x, m * d + a, o * d + b) * t[o][b][c];
+                                for (int r = 0; r < 3; ++r) blocks[way ? p + o / 2 : q + o % 2][r][c] += t[m][a][r] * total;
+                            }
+                }
+            }
+        generalised_inverse<3>(blocks[1]);
+        float* out = (way ? down : along) + (long long)(I + 1) * (NXc + 2) + J + 1;
+        for (int a = 0; a < d; ++a)
+            for (int c = 0; c < 6; ++c) {
+                double total = 0.0;
+                for (int b = 0; b < 3; ++b) total -= blocks[1][a][b] * blocks[c < 3 ? 0 : 2][b][c % 3];
+                out[(a * 6 + c) * plane] = is_fixed(e, i, j, a) ? 0.0f : (float)(total * (a == 2 ? 0.5 : 1.0));
+            }
+    }
+}
+
+template <int d>
+__device__ void coarse_elements(const Elements& e, int NYc, int NXc, const float* along, const float* down, float* middle,
+                                double* out) {
+    long long pitch = NXc + 2, plane = (NYc + 2) * pitch;
+    int cells = (e.nx + 1) / 2;
+    for (long long cell = first_thread(); cell < (long long)((e.ny + 1) / 2) * cells; cell += all_threads()) {
+        int I = cell / cells, J = cell % cells, high = min(2, e.ny - 2 * I), wide = min(2, e.nx - 2 * J);
+        long long here = (I + 1) * pitch + J + 1;
+        double p[9][d][12] = {};
+        for (int n = 0; n < 4; ++n)
+            for (int a = 0; a < d; ++a)
+                if (!is_fixed(e, 2 * I + high * (n / 2), 2 * J + wide * (n % 2), a))
+                    p[3 * high * (n / 2) + wide * (n % 2)][a][3 * n + a] = a == 2 ? 0.5 : 1.0;
+        for (int a = 0; a < d; ++a)
+            for (int n = 0; n < 6; ++n) {
+                long long w = (a * 6 + n) * plane + here;
+                if (wide == 2) { p[1][a][n] = along[w]; p[3 * high + 1][a][6 + n] = along[w + pitch]; }
+                if (high == 2) { p[3][a][6 * (n / 3) + n % 3] = down[w]; p[3 + wide][a][3 + 6 * (n / 3) + n % 3] = down[w + 1]; }
+            }
+        if (high == 2 && wide == 2) {
+            double own[d][d] = {}, sums[d][12] = {};
+            for (int m = 0; m < 4; ++m)
+                for (int a = 0; a < d; ++a)
+                    for (int n = 0; n < 4; ++n)
+                        for (int b = 0; b < d; ++b) {
+                            double value = entry<d>(e, 2 * I + m / 2, 2 * J + m % 2, (3 - m) * d + a, n * d + b);
+                            int node = 3 * (m / 2 + n / 2) + m % 2 + n % 2;
+                            if (n == 3 - m) own[a][b] += value;
+                            else for (int c = 0; c < 12; ++c) sums[a][c] += value * p[node][b][c];
+                        }
+            for (int a = 0; a < d; ++a)
+                for (int b = 0; b < d; ++b)
+                    if (is_fixed(e, 2 * I + 1, 2 * J + 1, a) || is_fixed(e, 2 * I + 1, 2 * J + 1, b)) own[a][b] = 0.0;
+            generalised_inverse<d>(own);
+            for (int a = 0; a < d; ++a)
+                for (int c = 0; c < 12; ++c) {
+                    double total = 0.0;
+                    for (int b = 0; b < d; ++b) total -= own[a][b] * sums[b][c];
+                    p[4][a][c] = middle[(a * 12 + c) * plane + here] = (float)total;  // as rounded: that of the cycle
+                }
+        }
+        double result[78] = {};
+        for (int m = 0; m < high * wide; ++m) {
+            int y = m / wide, x = m % wide, corner = 3 * y + x;
+            for (int a = 0; a < 4 * d; ++a) {
+                double kp[12] = {};
+                for (int b = 0; b < 4 * d; ++b) {
+                    double value = entry<d>(e, 2 * I + y, 2 * J + x, a, b);
+                    for (int c = 0; c < 12; ++c) kp[c] += value * p[corner + 3 * (b / d / 2) + b / d % 2][b % d][c];
+                }
+                const double* row = p[corner + 3 * (a / d / 2) + a / d % 2][a % d];
+                for (int r = 0, place = 0; r < 12; ++r)
+                    for (int c = r; c < 12; ++c, ++place) result[place] += row[r] * kp[c];
+            }
+        }
+        for (int n = 0; n < 78; ++n) out[cell * 78 + n] = result[n];
+    }
+}
+
+// t -= what the eight neighbours of a padded node pull
+template <int d>
+__device__ void neighbours(const float* link, const float* x, long long plane, long long here, long long pitch, float* t) {
+    const int away[4][2] = {{0, 1}, {1, 0}, {1, 1}, {1, -1}};
+    for (int n = 0; n < 4; ++n) {
+        long long shift = away[n][0] * pitch + away[n][1];
+        const float* block = link + n * d * d * plane;
+        for (int a = 0; a < d; ++a)
+            for (int b = 0; b < d; ++b)
+                t[a] -= block[(a * d + b) * plane + here] * x[b * plane + here + shift]
+                    + block[(b * d + a) * plane + here - shift] * x[b * plane + here - shift];
+    }
+}
+
+// The far side's node where the sides wrap, so that the pad is right for the next colour.
+__device__ inline void store(float* x, float value, int i, int j, int NY, int NX, int wrap_y, int wrap_x) {
+    long long pitch = NX + 2;
+    int rows[2] = {i, wrap_y && i == 1 ? NY + 1 : wrap_y && i == NY ? 0 : i};
+    int columns[2] = {j, wrap_x && j == 1 ? NX + 1 : wrap_x && j == NX ? 0 : j};
+    for (int m = 0; m < 2; ++m)
+        for (int n = 0; n < 2; ++n) x[rows[m] * pitch + columns[n]] = value;
+}
+
+template <int d>
+__device__ void relax(const float* link, const float* inverse, float* x, const float* b, int NY, int NX, int wrap_y, int wrap_x,
+                      int fields, int row, int rows, int column, int columns) {
+    long long pitch = NX + 2, plane = (NY + 2) * pitch;
+    for (long long n = first_thread(); n < (long long)fields * rows * columns; n += all_threads()) {
+        int j = column + 2 * (int)(n % columns) + 1, i = row + 2 * (int)(n / columns % rows) + 1;
+        long long here = i * pitch + j, field = n / columns / rows * d * plane;
+        float t[d];
+        for (int a = 0; a < d; ++a) t[a] = b[field + a * plane + here];
+        neighbours<d>(link, x + field, plane, here, pitch, t);
+        for (int a = 0; a < d; ++a) {
+            float value = 0.0f;
+            for (int c = 0; c < d; ++c) value += inverse[(a * d + c) * plane + here] * t[c];
+            store(x + field + a * plane, value, i, j, NY, NX, wrap_y, wrap_x);
+        }
+    }
+}
+
+template <int d>
+__device__ void residual(const float* link, const float* diagonal, const float* x, const float* b, int NY, int NX, int fields,
+                         float* out) {
+    long long pitch = NX + 2, plane = (NY + 2) * pitch;
+    for (long long n = first_thread(); n < (long long)fields * NY * NX; n += all_threads()) {
+        long long here = (n / NX % NY + 1) * pitch + n % NX + 1, field = n / NX / NY * d * plane;
+        float t[d];
+        for (int a = 0; a < d; ++a) t[a] = b[field + a * plane + here];
+        neighbours<d>(link, x + field, plane, here, pitch, t);
+        for (int a = 0; a < d; ++a) {
+            for (int c = 0; c < d; ++c) t[a] -= diagonal[(a * d + c) * plane + here] * x[field + c * plane + here];
+            out[field + a * plane + here] = t[a];
+        }
+    }
+}
+
+// A thread a coarse node: it collects from the fine nodes around it. Fine and coarse arrays have fresh pads.
+template <int d>
+__device__ void restriction(const float* along, const float* down, const float* middle, const float* r, int NY, int NX, int wrap_y,
+                            int wrap_x, int fields, int NYc, int NXc, float* coarse) {
+    long long pitch = NX + 2, plane = (NY + 2) * pitch, pitch_c = NXc + 2, plane_c = (NYc + 2) * pitch_c;
+    for (long long n = first_thread(); n < (long long)fields * NYc * NXc; n += all_threads()) {
+        int J = n % NXc, I = n / NXc % NYc, i = min(2 * I, NY - 1), j = min(2 * J, NX - 1);
+        const float* field = r + n / NXc / NYc * d * plane;
+        float sum[3] = {0.0f, 0.0f, 0.0f};
+        for (int a = 0; a < d; ++a) sum[a] = field[a * plane + (i + 1) * pitch + j + 1] * (a == 2 ? 0.5f : 1.0f);
+        for (int y = -1; y <= 1; ++y)
+            for (int x = -1; x <= 1; ++x) {
+                // the cell (and its odd row and column) on this side, if it has one
+                int cy = y < 0 ? (I ? I - 1 : NYc - 1) : I, cx = x < 0 ? (J ? J - 1 : NXc - 1) : J;
+                if ((!y && !x) || (y < 0 && !I && !wrap_y) || (x < 0 && !J && !wrap_x)) continue;
+                if ((y && 2 * cy + 1 >= NY - !wrap_y) || (x && 2 * cx + 1 >= NX - !wrap_x)) continue;
+                long long fine = (y ? 2 * cy + 2 : i + 1) * pitch + (x ? 2 * cx + 2 : j + 1);
+                long long cell = (cy + 1) * pitch_c + cx + 1;
+                const float* w = y && x ? middle : y ? down : along;
+                int step = y && x ? 12 : 6, first = y && x ? 6 * (y < 0) + 3 * (x < 0) : 3 * (y + x < 0);
+                for (int a = 0; a < d; ++a)
+                    for (int c = 0; c < 3; ++c) sum[c] += w[(first + step * a + c) * plane_c + cell] * field[a * plane + fine];
+            }
+        for (int c = 0; c < 3; ++c)
+            coarse[(n / NXc / NYc * 3 + c) * plane_c + (I + 1) * pitch_c + J + 1] = sum[c];
+    }
+}
+
+template <int d>
+__device__ void prolongation(const float* inverse, const float* along, const float* down, const float* middle, const float* coarse,
+                             int NY, int NX, int wrap_y, int wrap_x, int fields, int NYc, int NXc, float* x) {
+    long long pitch = NX + 2, plane = (NY + 2) * pitch, pitch_c = NXc + 2, plane_c = (NYc + 2) * pitch_c;
+    for (long long n = first_thread(); n < (long long)fields * NY * NX; n += all_threads()) {
+        int j = n % NX, i = n / NX % NY;
+        bool odd_row = i % 2 && i < NY - !wrap_y, odd_column = j % 2 && j < NX - !wrap_x;
+        long long here = (i + 1) * pitch + j + 1, field = n / NX / NY;
+        // an even last node is coarse and the last of its kind
+        long long cell = ((odd_row ? i / 2 : (i + 1) / 2) + 1) * pitch_c + (odd_column ? j / 2 : (j + 1) / 2) + 1;
+        const float* q = coarse + field * 3 * plane_c + cell;
+        for (int a = 0; a < d; ++a) {
+            float total = 0.0f;
+            if (!odd_row && !odd_column) {
+                if (inverse[(a * d + a) * plane + here] > 0.0f) total = q[a * plane_c] * (a == 2 ? 0.5f : 1.0f);
+            } else {
+                const float* w = (odd_row && odd_column ? middle : odd_row ? down : along) + cell;
+                for (int m = 0; m < (odd_row && odd_column ? 4 : 2); ++m) {
+                    long long end = odd_row && odd_column ? m / 2 * pitch_c + m % 2 : m * (odd_row ? pitch_c : 1);
+                    int first = a * (odd_row && odd_column ? 12 : 6) + 3 * m;
+                    for (int c = 0; c < 3; ++c) total += w[(first + c) * plane_c] * q[c * plane_c + end];
+                }
+            }
+            x[(field * d + a) * plane + here] += total;
+        }
+    }
+}
+
+extern "C" __global__ void assemble2(const double* lam, const double* mu, const double* k_lam, const double* k_mu, const double* packed, const double* height,
+    const double* width, const unsigned char* fixed, int ny, int nx, int NY, int NX, int wrap_y, int wrap_x,
+    float* link, float* diagonal, float* inverse) {
+    Elements e{lam, mu, k_lam, k_mu, packed, height, width, fixed, ny, nx, NY, NX, wrap_y, wrap_x};
+    assemble<2>(e, link, diagonal, inverse);
+}
+
+extern "C" __global__ void edge_weights2(const double* lam, const double* mu, const double* k_lam, const double* k_mu, const double* packed, const double* height,
+    const double* width, const unsigned char* fixed, int ny, int nx, int NY, int NX, int wrap_y, int wrap_x,
+    int NYc, int NXc, float* along, float* down) {
+    Elements e{lam, mu, k_lam, k_mu, packed, height, width, fixed, ny, nx, NY, NX, wrap_y, wrap_x};
+    edge_weights<2>(e, NYc, NXc, along, down);
+}
+
+extern "C" __global__ void coarse_elements2(const double* lam, const double* mu, const double* k_lam, const double* k_mu, const double* packed, const double* height,
+    const double* width, const unsigned char* fixed, int ny, int nx, int NY, int NX, int wrap_y, int wrap_x,
+    int NYc, int NXc, const float* along, const float* down, float* middle, double* out) {
+    Elements e{lam, mu, k_lam, k_mu, packed, height, width, fixed, ny, nx, NY, NX, wrap_y, wrap_x};
+    coarse_elements<2>(e, NYc, NXc, along, down, middle, out);
+}
+
+extern "C" __global__ void relax2(const float* link, const float* inverse, float* x, const float* b, int NY, int NX, int wrap_y, int wrap_x, int fields,
+    int row, int rows, int column, int columns) {
+    relax<2>(link, inverse, x, b, NY, NX, wrap_y, wrap_x, fields, row, rows, column, columns);
+}
+
+extern "C" __global__ void residual2(const float* link, const float* diagonal, const float* x, const float* b, int NY, int NX, int wrap_y, int wrap_x, int fields,
+    float* out) {
+    residual<2>(link, diagonal, x, b, NY, NX, fields, out);
+}
+
+extern "C" __global__ void restrict2(const float* along, const float* down, const float* middle, const float* r, int NY, int NX, int wrap_y, int wrap_x, int fields,
+    int NYc, int NXc, float* coarse) {
+    restriction<2>(along, down, middle, r, NY, NX, wrap_y, wrap_x, fields, NYc, NXc, coarse);
+}
+
+extern "C" __global__ void prolong2(const float* inverse, const float* along, const float* down, const float* middle,
+    const float* coarse, int NY, int NX, int wrap_y, int wrap_x, int fields, int NYc, int NXc, float* x) {
+    prolongation<2>(inverse, along, down, middle, coarse, NY, NX, wrap_y, wrap_x, fields, NYc, NXc, x);
+}
+
+extern "C" __global__ void assemble3(const double* lam, const double* mu, const double* k_lam, const double* k_mu, const double* packed, const double* height,
+    const double* width, const unsigned char* fixed, int ny, int nx, int NY, int NX, int wrap_y, int wrap_x,
+    float* link, float* diagonal, float* inverse) {
+    Elements e{lam, mu, k_lam, k_mu, packed, height, width, fixed, ny, nx, NY, NX, wrap_y, wrap_x};
+    assemble<3>(e, link, diagonal, inverse);
+}
+
+extern "C" __global__ void edge_weights3(const double* lam, const double* mu, const double* k_lam, const double* k_mu, const double* packed, const double* height,
+    const double* width, const unsigned char* fixed, int ny, int nx, int NY, int NX, int wrap_y, int wrap_x,
+    int NYc, int NXc, float* along, float* down) {
+    Elements e{lam, mu, k_lam, k_mu, packed, height, width, fixed, ny, nx, NY, NX, wrap_y, wrap_x};
+    edge_weights<3>(e, NYc, NXc, along, down);
+}
+
+extern "C" __global__ void coarse_elements3(const double* lam, const double* mu, const double* k_lam, const double* k_mu, const double* packed, const double* height,
+    const double* width, const unsigned char* fixed, int ny, int nx, int NY, int NX, int wrap_y, int wrap_x,
+    int NYc, int NXc, const float* along, const float* down, float* middle, double* out) {
+    Elements e{lam, mu, k_lam, k_mu, packed, height, width, fixed, ny, nx, NY, NX, wrap_y, wrap_x};
+    coarse_elements<3>(e, NYc, NXc, along, down, middle, out);
+}
+
+extern "C" __global__ void relax3(const float* link, const float* inverse, float* x, const float* b, int NY, int NX, int wrap_y, int wrap_x, int fields,
+    int row, int rows, int column, int columns) {
+    relax<3>(link, inverse, x, b, NY, NX, wrap_y, wrap_x, fields, row, rows, column, columns);
+}
+
+extern "C" __global__ void residual3(const float* link, const float* diagonal, const float* x, const float* b, int NY, int NX, int wrap_y, int wrap_x, int fields,
+    float* out) {
+    residual<3>(link, diagonal, x, b, NY, NX, fields, out);
+}
+
+extern "C" __global__ void restrict3(const float* along, const float* down, const float* middle, const float* r, int NY, int NX, int wrap_y, int wrap_x, int fields,
+    int NYc, int NXc, float* coarse) {
+    restriction<3>(along, down, middle, r, NY, NX, wrap_y, wrap_x, fields, NYc, NXc, coarse);
+}
+
+extern "C" __global__ void prolong3(const float* inverse, const float* along, const float* down, const float* middle,
+    const float* coarse, int NY, int NX, int wrap_y, int wrap_x, int fields, int NYc, int NXc, float* x) {
+    prolongation<3>(inverse, along, down, middle, coarse, NY, NX, wrap_y, wrap_x, fields, NYc, NXc, x);
+}

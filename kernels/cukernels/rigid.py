@@ -1,0 +1,710 @@
+"""Multigrid for plane elasticity that keeps rigid motions: the preconditioner that does not mind stiff grains in a soft
+matrix, nor voids.
+
+Below the finest grid a node carries three unknowns, a displacement and a rotation, so that a stiff grain held by one
+coarse node can still move and turn as a body. Interpolation follows the material, as in black-box multigrid (J. E.
+Dendy, J. Comput. Phys. 48 (1982) 366), with rigid columns in the place of constant ones:
+
+* a node between two coarse nodes of its row moves so that the energy of the four elements around it is least, its
+  column of three nodes and those of the two coarse nodes each moving as rigid bodies; likewise between two of a column;
+* a node in the middle of four moves so that no force is left on it.
+
+Rigid motions are reproduced exactly, whatever the material, and a void needs no rule. Coarse elements are Galerkin's,
+each from the pixels it covers, so every level is positive and a stress-free motion stays one. Coarse nodes are those of
+even row and column, and the last where nothing wraps, so the last element may be half as wide as the others.
+
+Smoothing is block Gauss-Seidel in four colours, one way on the way down and the other way on the way up.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numba import njit
+
+from .backend import array_module, grid, launch, on_device, to_host
+from .elastic import interior, wrap
+from .threads import in_threads
+
+DIRECT = 120       # nodes at which a dense inverse takes over
+_PART = 30_000     # nodes a thread should have at least
+_TINY = 1e-11      # a pivot this small against its own beginning is a motion that nothing resists
+
+# place of entry (a, b) of a symmetric 12 x 12 element in its packed upper triangle
+_PLACE = np.array([[min(a, b) * 12 - min(a, b) * (min(a, b) - 1) // 2 + abs(a - b) for b in range(12)] for a in range(12)])
+
+
+@dataclass
+class Elements:
+    """The element matrices of a level: of pixels (packed is empty), or packed (ny, nx, 78) for three unknowns a node.
+
+    height (ny,), width (nx,): sizes of the rows and columns of elements, 1 for the usual one. fixed: (NY, NX) uint8, bit
+    0 where the x displacement is given, bit 1 where y is.
+    """
+
+    shape: tuple
+    lam: np.ndarray
+    mu: np.ndarray
+    k_lam: np.ndarray
+    k_mu: np.ndarray
+    packed: np.ndarray
+    height: np.ndarray
+    width: np.ndarray
+    fixed: np.ndarray
+    periodic: tuple
+
+    @property
+    def nodes(self):
+        return tuple(n + (not wraps) for n, wraps in zip(self.shape, self.periodic))
+
+    @property
+    def unknowns(self):
+        return 3 if self.packed.size else 2
+
+    def args(self):
+        return (self.lam, self.mu, self.k_lam, self.k_mu, self.packed, self.height, self.width, self.fixed, *self.periodic)
+
+
+@dataclass
+class Level:
+    """One grid in single precision, node arrays padded by 1.
+
+    link: (4 d d, ...) blocks of each node with its E, S, SE, SW neighbour; diagonal and inverse: (d d, ...) blocks.
+    along, down, middle: weights (6 d, ...), (6 d, ...), (12 d, ...) of the nodes right of, below, and diagonally below
+    each coarse node, from the coarse nodes at the ends (left, right; upper, lower; NW, NE, SW, SE).
+    """
+
+    shape: tuple
+    periodic: tuple
+    d: int
+    link: np.ndarray
+    diagonal: np.ndarray
+    inverse: np.ndarray
+    colours: np.ndarray
+    along: np.ndarray = None
+    down: np.ndarray = None
+    middle: np.ndarray = None
+    work: dict = field(default_factory=dict)
+
+
+class RigidMultigrid:
+    """A hierarchy for one operator (`elastic.Elasticity`), used for any number of right-hand sides."""
+
+    def __init__(self, operator):
+        xp = array_module(operator.lam)
+        k_lam, k_mu = (xp.asarray(k) for k in pixel_matrices(operator.dx, operator.dy))
+        free = interior(operator.free)
+        fixed = ((free[0] == 0) + 2 * (free[1] == 0)).astype(np.uint8)
+        unit = max(operator.dx, operator.dy)
+        H, W = operator.lam.shape
+        elements = Elements((H, W), operator.lam, operator.mu, k_lam, k_mu, xp.zeros((0, 0, 0)),
+                            xp.full(H, operator.dy / unit), xp.full(W, operator.dx / unit), fixed, operator.periodic)
+        self.levels = [_assemble(elements)]
+        while elements.nodes[0] * elements.nodes[1] > DIRECT:
+            elements = _coarsen(elements, self.levels[-1])
+            self.levels.append(_assemble(elements))
+        self.direct = xp.asarray(_dense_inverse(elements), np.float32)
+
+    def __call__(self, b):
+        """One V-cycle from zero: (S, 2, NY, NX) float32 padded in (zero where nothing is solved for) and out.
+
+        The returned array is reused by the next call.
+        """
+        return self._cycle(0, b)
+
+    def _cycle(self, n, b):
+        level = self.levels[n]
+        if n == len(self.levels) - 1:
+            x = _scratch(level, "x", b)
+            flat = interior(b).reshape(len(b), -1) @ self.direct
+            interior(x)[...] = flat.reshape(interior(x).shape)
+            return wrap(x, level.periodic)
+        x = _scratch(level, "x", b)
+        x[...] = 0
+        _smooth(level, x, b, True)
+        below = self.levels[n + 1]
+        coarse = _scratch(below, "b", b)
+        _restrict(level, x, b, coarse)
+        _prolong(level, x, self._cycle(n + 1, coarse))
+        _smooth(level, x, b, False)
+        return x
+
+
+def pixel_matrices(dx, dy):
+    """The 8 x 8 element matrices of lam and of mu: corners NW, NE, SW, SE, displacement x before y."""
+    xi, eta = np.array([-1.0, 1, -1, 1]), np.array([-1.0, -1, 1, 1])
+    xx = (np.outer(xi, xi) * (1 + np.outer(eta, eta) / 3)) / 4 * dy / dx
+    yy = (np.outer(eta, eta) * (1 + np.outer(xi, xi) / 3)) / 4 * dx / dy
+    xy = np.outer(xi, eta) / 4
+    k_lam, k_mu = np.empty((4, 2, 4, 2)), np.empty((4, 2, 4, 2))
+    k_lam[:, 0, :, 0], k_lam[:, 0, :, 1], k_lam[:, 1, :, 0], k_lam[:, 1, :, 1] = xx, xy, xy.T, yy
+    k_mu[:, 0, :, 0], k_mu[:, 0, :, 1], k_mu[:, 1, :, 0], k_mu[:, 1, :, 1] = 2 * xx + yy, xy.T, xy, 2 * yy + xx
+    return k_lam.reshape(8, 8), k_mu.reshape(8, 8)
+
+
+def _assemble(elements):
+    """The stencils of a level from its elements."""
+    xp, d, (NY, NX) = array_module(elements.fixed), elements.unknowns, elements.nodes
+    link = xp.zeros((4 * d * d, NY + 2, NX + 2), np.float32)
+    diagonal, inverse = xp.zeros((d * d, NY + 2, NX + 2), np.float32), xp.zeros((d * d, NY + 2, NX + 2), np.float32)
+    if on_device(elements.fixed):
+        launch("rigid", f"assemble{d}", grid(NY * NX, 64), 64, *_arguments(elements), link, diagonal, inverse)
+    else:
+        in_threads(_assemble_rows, NY, d, _PLACE, *elements.args(), link, diagonal, inverse, least=1 + _PART // NX)
+    for a in (link, diagonal, inverse):
+        wrap(a, elements.periodic)
+    colour = np.arange(NX) % 2
+    if elements.periodic[1] and NX % 2:
+        colour[-1] = 2  # an odd circle: the last column is a neighbour of the first and of the same parity
+    masks = np.stack([colour == c for c in range(colour.max() + 1)]).astype(np.float32)  # on the host: launches are planned there
+    return Level((NY, NX), elements.periodic, d, link, diagonal, inverse, masks)
+
+
+def _coarsen(elements, level):
+    """Put the weights into the level; returns the coarse elements."""
+    xp, d = array_module(elements.fixed), elements.unknowns
+    shape = tuple((n + 1) // 2 for n in elements.shape)
+    NYc, NXc = (n + (not wraps) for n, wraps in zip(shape, elements.periodic))
+    level.along, level.down = (xp.zeros((6 * d, NYc + 2, NXc + 2), np.float32) for _ in range(2))
+    level.middle = xp.zeros((12 * d, NYc + 2, NXc + 2), np.float32)
+    packed = xp.empty((*shape, 78))
+    rows, columns = (np.minimum(2 * np.arange(n), N - 1) for n, N in zip((NYc, NXc), elements.nodes))
+    if on_device(elements.fixed):
+        sizes = np.int32(NYc), np.int32(NXc)
+        launch("rigid", f"edge_weights{d}", grid(2 * NYc * NXc, 64), 64, *_arguments(elements), *sizes, level.along, level.down)
+        wrap(level.along, level.periodic), wrap(level.down, level.periodic)
+        launch("rigid", f"coarse_elements{d}", grid(shape[0] * shape[1], 64), 64, *_arguments(elements), *sizes, level.along,
+               level.down, level.middle, packed)
+    else:
+        least = 1 + _PART // (4 * NXc)
+        in_threads(_edge_rows, NYc, d, _PLACE, *elements.args(), NXc, level.along, level.down, least=least)
+        wrap(level.along, level.periodic), wrap(level.down, level.periodic)
+        in_threads(_cell_rows, shape[0], d, _PLACE, *elements.args(), NXc, level.along, level.down, level.middle, packed, least=least)
+    wrap(level.middle, level.periodic)
+    none = xp.zeros((0, 0))
+    fixed = xp.ascontiguousarray(elements.fixed[xp.asarray(rows)][:, xp.asarray(columns)])
+    sizes = (xp.asarray(np.add.reduceat(to_host(s), np.arange(0, len(s), 2)) / 2) for s in (elements.height, elements.width))
+    return Elements(shape, none, none, elements.k_lam, elements.k_mu, packed, *sizes, fixed, elements.periodic)
+
+
+def _dense_inverse(elements):
+    """Of the coarsest level's matrix, motions without resistance left out: (d NY NX, d NY NX), unknown-major."""
+    d, (NY, NX), (ny, nx) = elements.unknowns, elements.nodes, elements.shape
+    packed, fixed = to_host(elements.packed), to_host(elements.fixed)
+    if d == 3:
+        k = packed[:, :, _PLACE]
+    else:
+        k = np.einsum("ij,ab->ijab", to_host(elements.lam), to_host(elements.k_lam))
+        k += np.einsum("ij,ab->ijab", to_host(elements.mu), to_host(elements.k_mu))
+    i, j = np.mgrid[:ny, :nx]
+    node = np.stack([(i + p) % NY * NX + (j + q) % NX for p in (0, 1) for q in (0, 1)], axis=-1)
+    unknown = (node[..., None] + NY * NX * np.arange(d)).reshape(ny, nx, 4 * d)
+    a = np.zeros((d * NY * NX, d * NY * NX))
+    np.add.at(a, (unknown[..., :, None], unknown[..., None, :]), k)
+    free = np.concatenate([(fixed.ravel() & 1) == 0, (fixed.ravel() & 2) == 0, np.ones(NY * NX, bool)])[:len(a)]
+    a *= np.outer(free, free)
+    values, vectors = np.linalg.eigh(a)
+    kept = values > _TINY * values.max()
+    return (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
+
+
+def _scratch(level, name, b):
+    key = name, len(b)
+    if key not in level.work:
+        NY, NX = level.shape
+        level.work[key] = array_module(b).zeros((len(b), level.d, NY + 2, NX + 2), np.float32)
+    return level.work[key]
+
+
+def _smooth(level, x, b, forward):
+    """Rows of even number, then those of odd; back the other way. The last row of an odd circle is a turn of its own."""
+    NY, NX = level.shape
+    seam = int(level.periodic[0] and NY % 2)
+    turns = [(0, (NY + 1) // 2 - seam), (1, NY // 2)] + [(NY - 1, 1)] * seam
+    for first, count in turns if forward else turns[::-1]:
+        if on_device(x):
+            _smooth_cuda(level, x, b, first, count, forward)
+        else:
+            in_threads(_relax_rows, count, level.d, level.link, level.inverse, level.colours, *level.periodic, x, b, first,
+                       forward, least=1 + _PART // NX)
+
+
+def _restrict(level, x, b, coarse):
+    """coarse = P^T (b - A x)."""
+    NYc, NXc = (n - 2 for n in coarse.shape[2:])
+    if on_device(x):
+        residual = _scratch(level, "r", b)
+        _residual_cuda(level, x, b, residual)
+        wrap(residual, level.periodic)
+        _restrict_cuda(level, residual, coarse)
+    else:
+        in_threads(_restrict_rows, NYc, level.d, level.link, level.diagonal, level.along, level.down, level.middle,
+                   *level.periodic, x, b, coarse, least=1 + _PART // (4 * NXc))
+    wrap(coarse, level.periodic)
+
+
+def _prolong(level, x, coarse):
+    """x += P coarse."""
+    NYc, NXc = (n - 2 for n in coarse.shape[2:])
+    if on_device(x):
+        _prolong_cuda(level, x, coarse)
+    else:
+        in_threads(_prolong_rows, NYc, level.d, level.inverse, level.along, level.down, level.middle, *level.periodic, x,
+                   coarse, least=1 + _PART // (4 * NXc))
+    wrap(x, level.periodic)
+
+
+@njit(cache=True, nogil=True)
+def _element(d, place, lam, mu, k_lam, k_mu, packed, i, j, k):
+    """k (4 d, 4 d) = the matrix of element (i, j)."""
+    for a in range(4 * d):
+        for b in range(4 * d):
+            if d == 2:
+                k[a, b] = lam[i, j] * k_lam[a, b] + mu[i, j] * k_mu[a, b]
+            else:
+                k[a, b] = packed[i, j, place[a, b]]
+
+
+@njit(cache=True, nogil=True)
+def _generalised_inverse(a, n):
+    """Replace the symmetric positive semi-definite (n, n) matrix by its inverse; what nothing resists becomes zero."""
+    start = np.empty(n)
+    for k in range(n):
+        start[k] = a[k, k]
+    for k in range(n):
+        pivot = a[k, k]
+        if not pivot > _TINY * start[k]:
+            for i in range(n):
+                a[i, k], a[k, i] = 0.0, 0.0
+            continue
+        for i in range(n):
+            for j in range(n):
+                if i != k and j != k:
+                    a[i, j] -= a[i, k] * a[k, j] / pivot
+        for i in range(n):
+            if i != k:
+                a[i, k] /= pivot
+                a[k, i] = a[i, k]
+        a[k, k] = -1.0 / pivot
+    for i in range(n):
+        for j in range(n):
+            a[i, j] = -a[i, j]
+
+
+@njit(cache=True, nogil=True)
+def _is_fixed(fixed, i, j, unknown):
+    return unknown < 2 and fixed[i % fixed.shape[0], j % fixed.shape[1]] >> unknown & 1 == 1
+
+
+@njit(cache=True, nogil=True)
+def _assemble_rows(d, place, lam, mu, k_lam, k_mu, packed, height, width, fixed, wrap_y, wrap_x, link, diagonal, inverse,
+                   first, last):
+    ny, nx = len(height), len(width)
+    k, sums, own = np.empty((4 * d, 4 * d)), np.empty((4, d, d)), np.empty((d, d))
+    for i in range(first, last):
+        for j in range(fixed.shape[1]):
+            sums[:], own[:] = 0, 0
+            for p in range(2):
+                for q in range(2):  # the element in which this node is corner (p, q)
+                    y, x = i - p, j - q
+                    if (y < 0 and not wrap_y) or y >= ny or (x < 0 and not wrap_x) or x >= nx:
+                        continue
+                    _element(d, place, lam, mu, k_lam, k_mu, packed, y % ny, x % nx, k)
+                    for a in range(d):
+                        for b in range(d):
+                            me = (2 * p + q) * d + a
+                            own[a, b] += k[me, (2 * p + q) * d + b]
+                            if q == 0:
+                                sums[0, a, b] += k[me, (2 * p + 1) * d + b]
+                            if p == 0:
+                                sums[1, a, b] += k[me, (2 + q) * d + b]
+                                sums[2 + q, a, b] += k[me, (3 - q) * d + b]
+            _store(d, fixed, i, j, sums, own, link, diagonal, inverse)
+
+
+@njit(cache=True, nogil=True)
+def _store(d, fixed, i, j, sums, own, link, diagonal, inverse):
+    for a in range(d):
+        for b in range(d):
+            gone = _is_fixed(fixed, i, j, a)
+            for n in range(4):
+                down, right = (0, 1, 1, 1)[n], (1, 0, 1, -1)[n]
+                if not (gone or _is_fixed(fixed, i + down, j + right, b)):
+                    link[(n * d + a) * d + b, i + 1, j + 1] = sums[n, a, b]
+            if gone or _is_fixed(fixed, i, j, b):
+                own[a, b] = 0
+            diagonal[a * d + b, i + 1, j + 1] = own[a, b]
+    _generalised_inverse(own, d)
+    for a in range(d):
+        for b in range(d):
+            inverse[a * d + b, i + 1, j + 1] = own[a, b]
+
+
+@njit(cache=True, nogil=True)
+def _edge_rows(d, place, lam, mu, k_lam, k_mu, packed, height, width, fixed, wrap_y, wrap_x, coarse_columns, along, down,
+               first, last):
+    NY, NX = fixed.shape
+    k, blocks, t, w = np.empty((4 * d, 4 * d)), np.empty((3, 3, 3)), np.zeros((4, d, 3)), np.empty((3, 6))
+    for I in range(first, last):
+        for J in range(coarse_columns):
+            for way in range(2):
+                i, j = min(2 * I, NY - 1), min(2 * J, NX - 1)
+                if way == 0:
+                    j = 2 * J + 1
+                    if j >= NX - (not wrap_x):
+                        continue
+                else:
+                    i = 2 * I + 1
+                    if i >= NY - (not wrap_y):
+                        continue
+                _edge(d, place, lam, mu, k_lam, k_mu, packed, height, width, fixed, wrap_y, wrap_x, i, j, way, k, blocks, t, w)
+                for a in range(d):
+                    for n in range(6):
+                        value = 0.0 if _is_fixed(fixed, i, j, a) else w[a, n] * (0.5 if a == 2 else 1.0)
+                        if way == 0:
+                            along[a * 6 + n, I + 1, J + 1] = value
+                        else:
+                            down[a * 6 + n, I + 1, J + 1] = value
+
+
+@njit(cache=True, nogil=True)
+def _edge(d, place, lam, mu, k_lam, k_mu, packed, height, width, fixed, wrap_y, wrap_x, i, j, way, k, blocks, t, w):
+    """w (3, 6): the rigid motion of the column through node (i, j) that those of its two neighbours ask for."""
+    ny, nx = len(height), len(width)
+    blocks[:] = 0  # of the column with the one before, with itself, with the one after
+    for p in range(2):
+        for q in range(2):
+            y, x = i - 1 + p, j - 1 + q
+            if (y < 0 and not wrap_y) or y >= ny or (x < 0 and not wrap_x) or x >= nx:
+                continue
+            y, x = y % ny, x % nx
+            _element(d, place, lam, mu, k_lam, k_mu, packed, y, x, k)
+            for m in range(4):
+                _rigid(d, fixed, i, j, p - 1 + m // 2, q - 1 + m % 2, way, height[y], width[x], t[m])
+            for m in range(4):
+                if (q - 1 + m % 2 if way == 0 else p - 1 + m // 2) == 0:
+                    for n in range(4):
+                        _add_block(d, k, m, n, t, blocks[q + n % 2 if way == 0 else p + n // 2])
+    _generalised_inverse(blocks[1], 3)
+    for a in range(3):
+        for n in range(6):
+            total = 0.0
+            for b in range(3):
+                total -= blocks[1, a, b] * blocks[0 if n < 3 else 2, b, n % 3]
+            w[a, n] = total
+
+
+@njit(cache=True, nogil=True)
+def _rigid(d, fixed, i, j, down, right, way, height, width, t):
+    """t (d, 3): how node (i + down, j + right) follows the rigid motion of its column's node on the edge."""
+    t[:] = 0
+    if not _is_fixed(fixed, i + down, j + right, 0):
+        t[0, 0], t[0, 2] = 1.0, -0.5 * down * height if way == 0 else 0.0
+    if not _is_fixed(fixed, i + down, j + right, 1):
+        t[1, 1], t[1, 2] = 1.0, 0.5 * right * width if way == 1 else 0.0
+    if d == 3:
+        t[2, 2] = 0.5
+
+
+@njit(cache=True, nogil=True)
+def _add_block(d, k, m, n, t, out):
+    """out += t[m]^T k[m, n] t[n]."""
+    for a in range(d):
+        for c in range(3):
+            total = 0.0
+            for b in range(d):
+                total += k[m * d + a, n * d + b] * t[n, b, c]
+            for r in range(3):
+                out[r, c] += t[m, a, r] * total
+
+
+@njit(cache=True, nogil=True)
+def _cell_rows(d, place, lam, mu, k_lam, k_mu, packed, height, width, fixed, wrap_y, wrap_x, coarse_columns, along, down,
+               middle, out, first, last):
+    k, p, kp = np.empty((4 * d, 4 * d)), np.empty((9, d, 12)), np.empty((4 * d, 12))
+    own, sums, result = np.empty((d, d)), np.empty((d, 12)), np.empty((12, 12))
+    for I in range(first, last):
+        for J in range((len(width) + 1) // 2):
+            high, wide = min(2, len(height) - 2 * I), min(2, len(width) - 2 * J)
+            _known_rows(d, fixed, I, J, high, wide, along, down, p)
+            if high == 2 and wide == 2:
+                own[:], sums[:] = 0, 0
+                for m in range(4):
+                    _element(d, place, lam, mu, k_lam, k_mu, packed, 2 * I + m // 2, 2 * J + m % 2, k)
+                    _pull(d, k, m, p, own, sums)
+                _settle(d, fixed, 2 * I + 1, 2 * J + 1, own, sums, p[4])
+                for a in range(d):
+                    for n in range(12):
+                        middle[a * 12 + n, I + 1, J + 1] = p[4, a, n]
+                        p[4, a, n] = middle[a * 12 + n, I + 1, J + 1]  # as rounded: the coarse operator is that of the cycle
+            result[:] = 0
+            for y in range(high):
+                for x in range(wide):
+                    _element(d, place, lam, mu, k_lam, k_mu, packed, 2 * I + y, 2 * J + x, k)
+                    _galerkin(d, k, 3 * y + x, p, kp, result)
+            for a in range(12):
+                for b in range(a, 12):
+                    out[I, J, place[a, b]] = result[a, b]
+
+
+@njit(cache=True, nogil=True)
+def _known_rows(d, fixed, I, J, high, wide, along, down, p):
+    """Weights p (node 3 y + x, unknown, 12) of a coarse cell's corners and edges."""
+    p[:] = 0
+    for n in range(4):
+        y, x = high * (n // 2), wide * (n % 2)
+        for a in range(d):
+            if not _is_fixed(fixed, 2 * I + y, 2 * J + x, a):
+                p[3 * y + x, a, 3 * n + a] = 0.5 if a == 2 else 1.0
+    for a in range(d):
+        for n in range(6):
+            half = n // 3
+            if wide == 2:
+                p[1, a, n] = along[a * 6 + n, I + 1, J + 1]
+                p[3 * high + 1, a, 6 + n] = along[a * 6 + n, I + 2, J + 1]
+            if high == 2:
+                p[3, a, 6 * half + n % 3] = down[a * 6 + n, I + 1, J + 1]
+                p[3 + wide, a, 3 + 6 * half + n % 3] = down[a * 6 + n, I + 1, J + 2]
+
+
+@njit(cache=True, nogil=True)
+def _pull(d, k, m, p, own, sums):
+    """What element m of a cell adds to the block of the middle node and to its pull towards the coarse unknowns."""
+    me = 3 - m
+    for a in range(d):
+        for n in range(4):
+            node = 3 * (m // 2 + n // 2) + m % 2 + n % 2
+            for b in range(d):
+                value = k[me * d + a, n * d + b]
+                if n == me:
+                    own[a, b] += value
+                else:
+                    for c in range(12):
+                        sums[a, c] += value * p[node, b, c]
+
+
+@njit(cache=True, nogil=True)
+def _settle(d, fixed, i, j, own, sums, p):
+    """p (d, 12) = - own^-1 sums, without the fixed unknowns."""
+    for a in range(d):
+        for b in range(d):
+            if _is_fixed(fixed, i, j, a) or _is_fixed(fixed, i, j, b):
+                own[a, b] = 0
+    _generalised_inverse(own, d)
+    for a in range(d):
+        for c in range(12):
+            total = 0.0
+            for b in range(d):
+                total -= own[a, b] * sums[b, c]
+            p[a, c] = total
+
+
+@njit(cache=True, nogil=True)
+def _galerkin(d, k, corner, p, kp, result):
+    """result (its upper triangle) += p^T k p for the element whose first corner is node `corner` of the cell."""
+    kp[:] = 0
+    for a in range(4 * d):
+        for b in range(4 * d):
+            value, node = k[a, b], corner + 3 * (b // d // 2) + b // d % 2
+            for c in range(12):
+                kp[a, c] += value * p[node, b % d, c]
+    for a in range(4 * d):
+        node = corner + 3 * (a // d // 2) + a // d % 2
+        for r in range(12):
+            value = p[node, a % d, r]
+            if value != 0.0:
+                for c in range(12):
+                    result[r, c] += value * kp[a, c]
+
+
+@njit(cache=True, nogil=True)
+def _take(t, c, u, first, step, d):
+    """t -= the block c[first ..] times u, row by row; step says which way the block lies (d, 1) or, transposed, (1, d)."""
+    for a in range(d):
+        c0, c1 = c[first + a * step], c[first + a * step + (1 if step == d else d)]
+        u0, u1, out = u[0], u[1], t[a]
+        if d == 2:
+            for j in range(out.size):
+                out[j] -= c0[j] * u0[j] + c1[j] * u1[j]
+        else:
+            c2, u2 = c[first + a * step + (2 if step == d else 2 * d)], u[2]
+            for j in range(out.size):
+                out[j] -= c0[j] * u0[j] + c1[j] * u1[j] + c2[j] * u2[j]
+
+
+@njit(cache=True, nogil=True)
+def _other_rows(t, link, x, b, i, d):
+    """t = b less what the rows above and below padded row i pull."""
+    n, e = t.shape[1], d * d
+    for a in range(d):
+        for j in range(n):
+            t[a, j] = b[a, i, j + 1]
+    _take(t, link[:, i, 1:-1], x[:, i + 1, 1:-1], e, d, d)
+    _take(t, link[:, i, 1:-1], x[:, i + 1, 2:], 2 * e, d, d)
+    _take(t, link[:, i, 1:-1], x[:, i + 1, :-2], 3 * e, d, d)
+    _take(t, link[:, i - 1, 1:-1], x[:, i - 1, 1:-1], e, 1, d)
+    _take(t, link[:, i - 1, :-2], x[:, i - 1, :-2], 2 * e, 1, d)
+    _take(t, link[:, i - 1, 2:], x[:, i - 1, 2:], 3 * e, 1, d)
+
+
+@njit(cache=True, nogil=True)
+def _same_row(t, link, x, i, d):
+    _take(t, link[:, i, 1:-1], x[:, i, 2:], 0, d, d)
+    _take(t, link[:, i, :-2], x[:, i, :-2], 0, 1, d)
+
+
+@njit(cache=True, nogil=True)
+def _relax_rows(d, link, inverse, colours, wrap_y, wrap_x, x, b, start, forward, first, last):
+    """Gauss-Seidel on every second row from row `start` on, one colour of columns after the other."""
+    n = x.shape[3] - 2
+    others, t = np.empty((d, n), x.dtype), np.empty((d, n), x.dtype)
+    for f in range(x.shape[0]):
+        for turn in range(first, last):
+            i = start + 2 * turn + 1
+            _other_rows(others, link, x[f], b[f], i, d)
+            for m in range(len(colours)):
+                t[:] = others
+                _same_row(t, link, x[f], i, d)
+                _correct(x[f, :, i], t, inverse[:, i], colours[m if forward else len(colours) - 1 - m], d)
+                if wrap_x:
+                    x[f, :, i, 0], x[f, :, i, n + 1] = x[f, :, i, n], x[f, :, i, 1]
+            if wrap_y and i == 1:
+                x[f, :, x.shape[2] - 1] = x[f, :, 1]
+            if wrap_y and i == x.shape[2] - 2:
+                x[f, :, 0] = x[f, :, i]
+
+
+@njit(cache=True, nogil=True)
+def _correct(x, t, inverse, colour, d):
+    for a in range(d):
+        for j in range(t.shape[1]):
+            new = inverse[a * d, j + 1] * t[0, j] + inverse[a * d + 1, j + 1] * t[1, j]
+            if d == 3:
+                new += inverse[a * d + 2, j + 1] * t[2, j]
+            x[a, j + 1] += colour[j] * (new - x[a, j + 1])
+
+
+@njit(cache=True, nogil=True)
+def _residual_row(r, link, diagonal, x, b, i, d):
+    """r = b - A x in node row i (not padded)."""
+    _other_rows(r, link, x, b, i + 1, d)
+    _same_row(r, link, x, i + 1, d)
+    _take(r, diagonal[:, i + 1, 1:-1], x[:, i + 1, 1:-1], 0, d, d)
+
+
+@njit(cache=True, nogil=True)
+def _give(out, w, first, step, J, r, j, d):
+    """Three coarse unknowns get w^T r of one fine node: weights w[first + step a + n]."""
+    for a in range(d):
+        for n in range(3):
+            out[n, J] += w[first + step * a + n] * r[a, j]
+
+
+@njit(cache=True, nogil=True)
+def _restrict_rows(d, link, diagonal, along, down, middle, wrap_y, wrap_x, x, b, coarse, first, last):
+    NY, NX = x.shape[2] - 2, x.shape[3] - 2
+    NYc, NXc = coarse.shape[2] - 2, coarse.shape[3] - 2
+    odd_columns = (NX - (not wrap_x)) // 2
+    here, there = np.empty((d, NX), x.dtype), np.empty((d, NX), x.dtype)
+    for f in range(x.shape[0]):
+        for I in range(first, last):
+            out = coarse[f, :, I + 1]
+            out[:] = 0
+            _residual_row(here, link, diagonal, x[f], b[f], min(2 * I, NY - 1), d)
+            for J in range(NXc):
+                for a in range(d):
+                    out[a, J + 1] += here[a, min(2 * J, NX - 1)] * (np.float32(0.5) if a == 2 else np.float32(1))
+            for J in range(odd_columns):
+                for half in range(2):
+                    _give(out, along[:, I + 1, J + 1], 3 * half, 6, J + 1 + half, here, 2 * J + 1, d)
+            for side in range(2):  # the odd row below, then the one above
+                cell = I - side
+                if cell < 0 and wrap_y:
+                    cell += NYc
+                if cell < 0 or 2 * cell + 1 >= NY - (not wrap_y):
+                    continue
+                _residual_row(there, link, diagonal, x[f], b[f], 2 * cell + 1, d)
+                for J in range(NXc):
+                    _give(out, down[:, cell + 1, J + 1], 3 * side, 6, J + 1, there, min(2 * J, NX - 1), d)
+                for J in range(odd_columns):
+                    for half in range(2):
+                        _give(out, middle[:, cell + 1, J + 1], 6 * side + 3 * half, 12, J + 1 + half, there, 2 * J + 1, d)
+            if wrap_x:
+                out[:, 1] += out[:, NXc + 1]
+
+
+@njit(cache=True, nogil=True)
+def _prolong_rows(d, inverse, along, down, middle, wrap_y, wrap_x, x, coarse, first, last):
+    NY, NX = x.shape[2] - 2, x.shape[3] - 2
+    NXc = coarse.shape[3] - 2
+    odd_columns = (NX - (not wrap_x)) // 2
+    for f in range(x.shape[0]):
+        for I in range(first, last):
+            i = min(2 * I, NY - 1) + 1
+            upper, lower = coarse[f, :, I + 1], coarse[f, :, min(I + 2, coarse.shape[2] - 1)]
+            for a in range(d):
+                for J in range(NXc):
+                    j = min(2 * J, NX - 1) + 1
+                    if inverse[a * d + a, i, j] > 0:
+                        x[f, a, i, j] += upper[a, J + 1] * (np.float32(0.5) if a == 2 else np.float32(1))
+                for J in range(odd_columns):
+                    total = np.float32(0)
+                    for n in range(3):
+                        total += along[a * 6 + n, I + 1, J + 1] * upper[n, J + 1] + along[a * 6 + 3 + n, I + 1, J + 1] * upper[n, J + 2]
+                    x[f, a, i, 2 * J + 2] += total
+            if 2 * I + 1 < NY - (not wrap_y):
+                _prolong_odd_row(d, down[:, I + 1], middle[:, I + 1], upper, lower, odd_columns, x[f, :, i + 1])
+
+
+@njit(cache=True, nogil=True)
+def _prolong_odd_row(d, down, middle, upper, lower, odd_columns, x):
+    NX = x.shape[1] - 2
+    for a in range(d):
+        for J in range(upper.shape[1] - 2):
+            total = np.float32(0)
+            for n in range(3):
+                total += down[a * 6 + n, J + 1] * upper[n, J + 1] + down[a * 6 + 3 + n, J + 1] * lower[n, J + 1]
+            x[a, min(2 * J, NX - 1) + 1] += total
+        for J in range(odd_columns):
+            total = np.float32(0)
+            for n in range(3):
+                total += (middle[a * 12 + n, J + 1] * upper[n, J + 1] + middle[a * 12 + 3 + n, J + 1] * upper[n, J + 2]
+                          + middle[a * 12 + 6 + n, J + 1] * lower[n, J + 1] + middle[a * 12 + 9 + n, J + 1] * lower[n, J + 2])
+            x[a, 2 * J + 2] += total
+
+
+def _arguments(elements):
+    """The element matrices as kernel arguments; arrays a level doesn't have are stood in for by another."""
+    full = elements.k_lam
+    return (*(a if a.size else full for a in (elements.lam, elements.mu)), elements.k_lam, elements.k_mu,
+            elements.packed if elements.packed.size else full, elements.height, elements.width, elements.fixed,
+            *(np.int32(n) for n in (*elements.shape, *elements.nodes, *elements.periodic)))
+
+
+def _shape_arguments(level, fields):
+    return (*(np.int32(n) for n in (*level.shape, *level.periodic)), np.int32(fields))
+
+
+def _smooth_cuda(level, x, b, first, count, forward):
+    colours = range(len(level.colours))
+    for colour in colours if forward else colours[::-1]:
+        columns = np.flatnonzero(level.colours[colour])
+        launch("rigid", f"relax{level.d}", grid(len(x) * count * len(columns), 128), 128, level.link, level.inverse, x, b,
+               *_shape_arguments(level, len(x)), np.int32(first), np.int32(count), np.int32(columns[0]), np.int32(len(columns)))
+    wrap(x, level.periodic)
+
+
+def _residual_cuda(level, x, b, residual):
+    launch("rigid", f"residual{level.d}", grid(len(x) * level.shape[0] * level.shape[1], 128), 128, level.link, level.diagonal,
+           x, b, *_shape_arguments(level, len(x)), residual)
+
+
+def _restrict_cuda(level, residual, coarse):
+    NYc, NXc = (n - 2 for n in coarse.shape[2:])
+    launch("rigid", f"restrict{level.d}", grid(len(coarse) * NYc * NXc, 128), 128, level.along, level.down, level.middle,
+           residual, *_shape_arguments(level, len(coarse)), np.int32(NYc), np.int32(NXc), coarse)
+
+
+def _prolong_cuda(level, x, coarse):
+    NYc, NXc = (n - 2 for n in coarse.shape[2:])
+    launch("rigid", f"prolong{level.d}", grid(len(x) * level.shape[0] * level.shape[1], 128), 128, level.inverse, level.along,
+           level.down, level.middle, coarse, *_shape_arguments(level, len(x)), np.int32(NYc), np.int32(NXc), x)
