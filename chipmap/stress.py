@@ -1,0 +1,123 @@
+"""Thermo-elasticity on the picture: effective stiffness and expansion, displacement and stress under a temperature change.
+
+One bilinear element a pixel, plane strain or plane stress. Voigt order xx, yy, xy with engineering shear (2 exy). Units
+are those given: stiffness of E, stress of E, displacement of dx.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from cukernels.backend import array_module, to_host
+from cukernels.elastic import divergence, elasticity, embed, interior, solve, strain
+
+SIDES = {"top": np.s_[:, 0], "bottom": np.s_[:, -1], "left": np.s_[:, :, 0], "right": np.s_[:, :, -1]}
+TOLERANCE = 1e-8
+
+
+@dataclass(frozen=True)
+class Stiffness:
+    """value: (3, 3) effective stiffness, Voigt. iterations: of conjugate gradients. expansion: (3,) effective strain a
+    kelvin of the free composite, None without an expansion coefficient (in plane strain it includes what the held
+    thickness adds)."""
+
+    value: np.ndarray
+    iterations: int
+    expansion: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Stress:
+    """displacement: (2, H + 1, W + 1) x and y at the pixel corners. stress: (4, H, W) xx, yy, xy and zz, the mean of each
+    pixel. von_mises: (H, W). principal: (2, H, W) in-plane, larger first. iterations: of conjugate gradients."""
+
+    displacement: np.ndarray
+    stress: np.ndarray
+    von_mises: np.ndarray
+    principal: np.ndarray
+    iterations: int
+
+
+def effective_stiffness(E, nu, dx=1.0, dy=1.0, plane="strain", alpha=None):
+    """Effective stiffness of the picture repeated for ever in both directions.
+
+    E, nu: (H, W) Young's modulus and Poisson's ratio of each pixel; E = 0 is a void. plane: "strain" or "stress".
+    alpha: (H, W) linear expansion, 1/K, for `.expansion`. Returns `Stiffness`; NumPy or CuPy in, NumPy out.
+    Raises ValueError for a property out of range, NotConverged where the solver stops early.
+    """
+    lam, mu = plane_moduli(E, nu, plane)
+    operator = elasticity(lam, mu, dx, dy, periodic=(True, True))
+    xp = array_module(lam)
+    unit = xp.broadcast_to(xp.eye(3)[:, :, None, None], (3, 3, *lam.shape))
+    given = _stress(lam, mu, unit)  # of the three unit strains
+    cases = given if alpha is None else xp.concatenate([given, -_free_stress(E, nu, alpha, 1.0, plane)[None]])
+    u, iterations = solve(operator, -divergence(operator, cases), tolerance=TOLERANCE)
+    mean = to_host((cases + _stress(lam, mu, strain(operator, u))).mean(axis=(2, 3))).T
+    value = (mean[:, :3] + mean[:, :3].T) / 2
+    return Stiffness(value, iterations, None if alpha is None else -np.linalg.solve(value, mean[:, 3]))
+
+
+def thermal_stress(E, nu, alpha, temperature_change, dx=1.0, dy=1.0, plane="strain", fixed=()):
+    """Displacement and stress under a change of temperature.
+
+    E, nu, alpha: (H, W) Young's modulus, Poisson's ratio and linear expansion (1/K) of each pixel; E = 0 is a void.
+    temperature_change: K, a number or (H, W). plane: "strain" (thickness held) or "stress" (free to thicken).
+    fixed: sides that are held, of "left", "right", "top", "bottom", each alone or with the direction held, as in
+    "bottom y"; other sides are free. A part that nothing holds comes back with a rigid motion of no meaning, its stress
+    is exact. Returns `Stress` (arrays of the kind given). Raises ValueError, NotConverged.
+    """
+    lam, mu = plane_moduli(E, nu, plane)
+    operator = elasticity(lam, mu, dx, dy, fixed=_held(array_module(lam), lam.shape, fixed))
+    free = _free_stress(E, nu, alpha, temperature_change, plane)
+    u, iterations = solve(operator, divergence(operator, free[None]), tolerance=TOLERANCE)
+    xp = array_module(lam)
+    xx, yy, xy = _stress(lam, mu, strain(operator, u))[0] - free
+    zz = xp.asarray(nu) * (xx + yy) - xp.asarray(E) * alpha * temperature_change if plane == "strain" else xp.zeros_like(xx)
+    mises = xp.sqrt(((xx - yy) ** 2 + (yy - zz) ** 2 + (zz - xx) ** 2) / 2 + 3 * xy**2)
+    mean, radius = (xx + yy) / 2, xp.sqrt(((xx - yy) / 2) ** 2 + xy**2)
+    return Stress(interior(u)[0].copy(), xp.stack([xx, yy, xy, zz]), mises, xp.stack([mean + radius, mean - radius]), iterations)
+
+
+def plane_moduli(E, nu, plane):
+    """The two Lame moduli of plane elasticity, (H, W) each; 0 where E is 0."""
+    xp = array_module(E, nu)
+    E, nu = xp.asarray(E), xp.asarray(nu)
+    if plane not in ("strain", "stress"):
+        raise ValueError(f"plane {plane!r} is unknown: use strain or stress")
+    if E.ndim != 2 or E.shape != nu.shape:
+        raise ValueError(f"E and nu have shapes {E.shape} and {nu.shape}: give one number a pixel, (H, W) each")
+    solid = E != 0
+    if not bool((xp.isfinite(E) & (E >= 0)).all()):
+        raise ValueError("a Young's modulus is negative or not a number: give numbers >= 0, 0 for a void")
+    if not bool(((nu > -1) & (nu < 0.5))[solid].all()):
+        raise ValueError("a Poisson's ratio is outside -1 .. 0.5: bilinear elements need a compressible material")
+    nu = xp.where(solid, nu, 0.0)
+    return E * nu / ((1 + nu) * (1 - 2 * nu if plane == "strain" else 1 - nu)), E / (2 * (1 + nu))
+
+
+def _free_stress(E, nu, alpha, temperature_change, plane):
+    """(3, H, W): the in-plane stress that would undo the free expansion."""
+    xp = array_module(E, nu, alpha)
+    E, nu = xp.asarray(E), xp.where(xp.asarray(E) != 0, xp.asarray(nu), 0.0)
+    pressure = E * alpha * temperature_change / (1 - 2 * nu if plane == "strain" else 1 - nu)
+    if pressure.shape != E.shape or not bool(xp.isfinite(pressure).all()):
+        raise ValueError("expansion or temperature change is not a number, or not one a pixel: check alpha and temperature_change")
+    return xp.stack([pressure, pressure, xp.zeros_like(pressure)])
+
+
+def _stress(lam, mu, e):
+    """In-plane stress (S, 3, H, W) of a strain (S, 3, H, W)."""
+    xp = array_module(lam)
+    trace = lam * (e[:, 0] + e[:, 1])
+    return xp.stack([trace + 2 * mu * e[:, 0], trace + 2 * mu * e[:, 1], mu * e[:, 2]], axis=1)
+
+
+def _held(xp, shape, sides):
+    held = xp.zeros((2, shape[0] + 1, shape[1] + 1), bool)
+    for text in (sides,) if isinstance(sides, str) else sides:
+        side, _, direction = text.partition(" ")
+        if side not in SIDES or direction not in ("", "x", "y"):
+            raise ValueError(f"fixed side {text!r} is unknown: use left, right, top or bottom, alone or with x or y")
+        for n, name in enumerate("xy"):
+            if direction in ("", name):
+                held[n:n + 1][SIDES[side]] = True
+    return held
