@@ -1,0 +1,163 @@
+"""Corridors between regions, and the network itself, from the geometry of lines."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import shapely
+from cukernels.components import graph_pieces
+
+from gridmap import InputError, geodesy, stclair
+from gridmap.place import split_lines
+
+CLIP_KM = 0.1  # a line in a region for less than this cuts a corner: no crossing
+EARTH_KM = 6371.0
+
+
+@dataclass(frozen=True)
+class Topology:
+    """Lines as a network of J stations and B buses (a bus is one voltage of a station).
+
+    parts: DataFrame[line, part, kv, km, start, end] one row a line part, start and end rows of `buses`.
+    buses: DataFrame[station, kv, lon, lat, lines, island]; islands hang together through lines and through the transformers
+    assumed between the voltages of a station, and are numbered from the largest (most line ends) down.
+    report: DataFrame[what, count], what was snapped, joined and left alone.
+    """
+
+    parts: pd.DataFrame
+    buses: pd.DataFrame
+    report: pd.DataFrame
+
+
+def corridor_limits(lines, regions, clip_km=CLIP_KM, device="cpu"):
+    """Limits between regions from the lines that cross: (corridors, crossings).
+
+    lines: GeoDataFrame[voltage_kv, geometry] and, where known, circuits (1) and thermal_mw (a circuit). Lines without a
+    voltage carry nothing here but stand in `crossings`. regions: GeoDataFrame of polygons.
+    corridors: DataFrame[tail, head, forward_mw, backward_mw, n1_mw, lines, kind, name, source], tail < head rows of
+    `regions`; n1_mw: without the largest line. The limit of a line is that of its whole route, counted once a pair.
+    crossings: DataFrame[line, part, tail, head, kv, km, limit_mw], every crossing in order; limit_mw NaN without voltage.
+    A stretch outside all regions (water) joins those on both sides of it; one below clip_km in a region is no visit.
+    """
+    pieces = split_lines(lines, regions, device)
+    route_km = pieces.groupby(["line", "part"])["km"].transform("sum")
+    visits = pieces.assign(route_km=route_km)[(pieces["region"] >= 0) & (pieces["km"] >= clip_km)]
+    here, after = visits.iloc[:-1], visits.iloc[1:]
+    crossing = (here["line"].to_numpy() == after["line"].to_numpy()) & (here["part"].to_numpy() == after["part"].to_numpy())
+    crossing &= here["region"].to_numpy() != after["region"].to_numpy()
+    here, there = here[crossing], after["region"].to_numpy()[crossing]
+    pair = np.sort(np.stack([here["region"].to_numpy(), there], axis=1), axis=1)
+    kv = lines["voltage_kv"].to_numpy(float)[here["line"]]
+    limit = np.full(len(here), np.nan)
+    known = kv > 0
+    limit[known] = _limit(lines, here["line"].to_numpy()[known], kv[known], here["route_km"].to_numpy()[known])
+    crossings = pd.DataFrame({"line": here["line"].to_numpy(), "part": here["part"].to_numpy(), "tail": pair[:, 0], "head": pair[:, 1],
+                              "kv": np.where(known, kv, np.nan), "km": here["route_km"].to_numpy(), "limit_mw": limit})
+    once = crossings.dropna(subset="limit_mw").drop_duplicates(["line", "tail", "head"])
+    sums = once.groupby(["tail", "head"])["limit_mw"].agg(["sum", "max", "size"]).reset_index()
+    corridors = pd.DataFrame({"tail": sums["tail"], "head": sums["head"], "forward_mw": sums["sum"], "backward_mw": sums["sum"],
+                              "n1_mw": sums["sum"] - sums["max"], "lines": sums["size"], "kind": "AC", "name": "", "source": "lines"})
+    return corridors, crossings
+
+
+def compare_limits(derived, given):
+    """How limits from lines stand beside given ones: dict of pairs in both, spearman (rank correlation of forward and
+    backward together), ratio_median, ratio_p10, ratio_p90 (derived / given), only_derived, only_given.
+
+    derived, given: DataFrame[tail, head, forward_mw, backward_mw], tail < head, one row a pair and kind.
+    """
+    from scipy.stats import spearmanr
+
+    mean = [t.assign(mw=(t["forward_mw"] + t["backward_mw"]) / 2).groupby(["tail", "head"])["mw"].sum() for t in (derived, given)]
+    both = pd.concat(mean, axis=1, keys=["derived", "given"])
+    common = both.dropna()
+    common = common[(common > 0).all(axis=1)]
+    if len(common) < 3:
+        raise InputError(f"{len(common)} corridors stand in both tables: give limits of the same regions as the lines")
+    ratio = common["derived"] / common["given"]
+    return {"pairs": len(common), "spearman": float(spearmanr(common["derived"], common["given"])[0]), "ratio_median": float(ratio.median()),
+            "ratio_p10": float(ratio.quantile(0.1)), "ratio_p90": float(ratio.quantile(0.9)),
+            "only_derived": int(both["given"].isna().sum()), "only_given": int(both["derived"].isna().sum())}
+
+
+def topology(lines, snap_km=0.3):
+    """`Topology` of lines: ends within snap_km of each other (chains of such) are one station.
+
+    lines: GeoDataFrame[voltage_kv, geometry], in any coordinate reference system. A voltage that is missing is a class of
+    its own (kv NaN).
+    """
+    if lines.crs is None:
+        raise InputError('the lines say no coordinate reference system: set one, for example lines.set_crs("EPSG:4326")')
+    shapes = lines.geometry.to_crs("EPSG:4326").to_numpy()
+    if not np.isin(shapely.get_type_id(shapes), (1, 5)).all():
+        raise InputError(f"line in row {int((~np.isin(shapely.get_type_id(shapes), (1, 5))).argmax())} is missing or no line: give LineString or MultiLineString")
+    part, line = shapely.get_parts(shapes, return_index=True)
+    ends = np.concatenate([shapely.get_coordinates(shapely.get_point(part, k)) for k in (0, -1)])
+    station, stations = _stations(ends, snap_km)
+    kv = lines["voltage_kv"].to_numpy(float)[line]
+    kv = np.where(kv > 0, kv, np.nan)
+    at = pd.DataFrame({"station": station, "kv": np.r_[kv, kv], "lon": ends[:, 0], "lat": ends[:, 1]})
+    bus = at.groupby(["station", "kv"], dropna=False).ngroup().to_numpy()
+    buses = at.groupby(["station", "kv"], dropna=False).agg(lon=("lon", "mean"), lat=("lat", "mean"), lines=("lon", "size")).reset_index()
+    start, end = bus[: len(line)], bus[len(line):]
+    buses["island"] = _islands(buses, start, end)
+    parts = pd.DataFrame({"line": line, "part": np.arange(len(line)) - np.searchsorted(line, line), "kv": kv, "km": _route_km(part), "start": start, "end": end})
+    voltages = buses.groupby("station").size()
+    report = pd.DataFrame({
+        "what": ["line parts", "line ends", f"stations (ends within {snap_km:g} km)", "ends more than a metre from another of their station",
+                 "stations with several voltages, transformers assumed", "stations with one line end", "parts that return to their station",
+                 "parts without a voltage", "islands", "line ends in the largest island"],
+        "count": [len(part), len(ends), stations, _moved(ends, station), int((voltages > 1).sum()),
+                  int((buses.groupby("station")["lines"].sum() == 1).sum()), int((station[: len(line)] == station[len(line):]).sum()),
+                  int(np.isnan(kv).sum()), int(buses["island"].max() + 1) if len(buses) else 0,
+                  int(buses.loc[buses["island"].eq(0), "lines"].sum())]})
+    return Topology(parts, buses, report)
+
+
+def _limit(lines, line, kv, km):
+    optional = [lines[c].to_numpy(float)[line] if c in lines else d for c, d in (("circuits", 1), ("thermal_mw", None))]
+    return stclair.line_limit(kv, km, *optional)
+
+
+def _sphere(ends):
+    lon, lat = np.radians(ends).T
+    return EARTH_KM * np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
+
+
+def _stations(ends, snap_km):
+    from scipy.spatial import cKDTree
+
+    if not len(ends):
+        return np.zeros(0, int), 0
+    pairs = cKDTree(_sphere(ends)).query_pairs(snap_km, output_type="ndarray")
+    station, count = graph_pieces(np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1]), len(ends))
+    return station, int(count)
+
+
+def _moved(ends, station):
+    frame = pd.DataFrame(np.column_stack([_sphere(ends), station]), columns=["x", "y", "z", "station"])
+    first = frame.groupby("station")[["x", "y", "z"]].transform("first")
+    return int((np.linalg.norm(frame[["x", "y", "z"]] - first, axis=1) > 1e-3).sum())
+
+
+def _islands(buses, start, end):
+    """Island of each bus, the one with the most line ends first."""
+    if not len(buses):
+        return np.zeros(0, int)
+    first = buses.groupby("station").ngroup(ascending=True).to_numpy()
+    anchor = pd.Series(np.arange(len(buses))).groupby(first).transform("first").to_numpy()
+    piece, count = graph_pieces(np.r_[start, np.arange(len(buses))], np.r_[end, anchor], len(buses))
+    piece = np.asarray(piece)
+    order = np.argsort(-np.bincount(piece, buses["lines"], int(count)), kind="stable")
+    rank = np.empty(int(count), int)
+    rank[order] = np.arange(int(count))
+    return rank[piece]
+
+
+def _route_km(parts):
+    xy, owner = shapely.get_coordinates(parts, return_index=True)
+    if not len(xy):
+        return np.zeros(len(parts))
+    step = geodesy.path_km(xy[:, 0], xy[:, 1])
+    same = owner[1:] == owner[:-1]
+    return np.bincount(owner[1:][same], step[same], len(parts))
