@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
-from chipmap.solve import Conductor, conductance, effective_conductivity
 from cukernels.backend import to_host
+
+from chipmap.solve import Conductor, conductance, effective_conductivity
 
 
 def disc(n, f, k):

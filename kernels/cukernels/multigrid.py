@@ -18,19 +18,22 @@ import numpy as np
 from numba import njit, prange
 
 from .backend import array_module, launch, on_device, to_host
-from .stencil import PAD, chunks, embed, inner_row, interior, outer_row, wrap
+from .stencil import PAD, chunks, inner_row, interior, outer_row, wrap
 
 DIRECT = 200          # nodes at which a dense inverse takes over
 _SERIAL = 40_000      # nodes below which one thread is faster than a barrier
 _THREADS = (32, 4)
 _ROUNDING = 1e-13     # of the diagonal
+# A coarse node that hardly any fine node follows (a stub that hangs on a fixed side) has a diagonal of its weights
+# squared, squared again on every level until float32 overflows. Below this share of the largest it is no unknown.
+_NOTHING = 1e-20
 
 # Where small pieces touch at corners, a single coarse cycle loses a little on every level. Two, joined by the Chebyshev
 # polynomial for eigenvalues in [_LOWEST, 1], keep the rate of two grids (O. Axelsson, P. S. Vassilevski, "Algebraic
 # multilevel preconditioning methods I", Numer. Math. 56 (1989) 157), at twice the work of the finest level in all.
+# Above a contrast of _HIGH the loss is larger and it takes three, at four times.
 _LOWEST = 0.25
-_FIRST, _SECOND = (2 / (1 + _LOWEST + (1 - _LOWEST) * np.cos(np.pi * (2 * i + 1) / 4)) for i in range(2))
-_PEAK = 1 + 1 / (2 * ((1 + _LOWEST) / (1 - _LOWEST))**2 - 1)  # brings the largest eigenvalue back to 1
+_HIGH = 3e3
 
 
 @dataclass
@@ -58,6 +61,9 @@ class Multigrid:
 
     def __init__(self, operator):
         xp = array_module(operator.k)
+        lowest = float(xp.where(operator.k > 0, operator.k, np.inf).min())
+        self.degree = 2 if float(operator.k.max()) <= _HIGH * lowest else 3
+        self._steps, self._peak = _chebyshev(self.degree)
         c, reaction = links(operator)
         k = operator.k.astype(np.float32)
         fixed_reaction = operator.reaction.astype(np.float32)
@@ -91,13 +97,16 @@ class Multigrid:
         return x
 
     def _coarse(self, n, b):
-        """Two cycles joined by the Chebyshev polynomial of degree 2 on [_LOWEST, 1]."""
+        """Cycles joined by the Chebyshev polynomial of `degree` on [_LOWEST, 1]."""
         if n == len(self.levels) - 1:
             return self._direct(b)
-        level = self.levels[n]
-        x = self._cycle(n, b, "x")
-        r = residual(level, x, b, _scratch(level, "r", b.shape, b), _FIRST)
-        return combine(x, _FIRST / _PEAK, self._cycle(n, r, "y"), _SECOND / _PEAK)
+        level, x, factor = self.levels[n], self._cycle(n, b, "x"), self._steps[0]
+        for m in range(1, self.degree):
+            r = residual(level, x, b, _scratch(level, "r", b.shape, b), factor)
+            last = self._peak if m == self.degree - 1 else 1.0
+            combine(x, factor / last, self._cycle(n, r, "y"), self._steps[m] / last)
+            factor = 1.0
+        return x
 
     def _direct(self, b):
         level = self.levels[-1]
@@ -105,6 +114,13 @@ class Multigrid:
         flat = array_module(b).ascontiguousarray(interior(b)).reshape(len(b), -1)
         interior(x)[...] = (flat @ self.direct).reshape(len(b), *level.shape)
         return wrap(x, level.periodic)
+
+
+def _chebyshev(degree):
+    """(steps, peak): cycles of these lengths have eigenvalues up to `peak`, to be brought back to 1."""
+    middle, half = (1 + _LOWEST) / 2, (1 - _LOWEST) / 2
+    steps = [1 / (middle + half * np.cos(np.pi * (2 * i + 1) / (2 * degree))) for i in range(degree)]
+    return steps, 1 + 1 / np.cosh(degree * np.arccosh(middle / half))
 
 
 def _scratch(level, name, shape, like):
@@ -123,7 +139,8 @@ def _level(shape, periodic, c, reaction):
     diagonal += reaction
     inverse = xp.zeros_like(diagonal)
     d = interior(diagonal)
-    interior(inverse)[...] = xp.where(d > 0, 1 / xp.where(d > 0, d, 1), 0)
+    there = d > d.max() * np.float32(_NOTHING)
+    interior(inverse)[...] = xp.where(there, 1 / xp.where(there, d, 1), 0)
     return Level(shape, periodic, c, (0.0, 0.0, 0.0), reaction, wrap(inverse, periodic), None, xp.asarray(_colours(shape[1], periodic[1])))
 
 
@@ -267,7 +284,7 @@ def _dense_inverse(c, reaction, shape, periodic):
         inside = np.flatnonzero(piece == n)
         if loss[inside].sum() == 0 and diagonal[inside].max() > 0:
             matrix[np.ix_(inside, inside)] += diagonal[inside].mean() / inside.size
-    used = np.flatnonzero(diagonal > 0)
+    used = np.flatnonzero(diagonal > diagonal.max() * _NOTHING)
     inverse = np.zeros_like(matrix)
     if used.size:
         part = np.linalg.inv(matrix[np.ix_(used, used)])
@@ -587,33 +604,28 @@ def _correct(row, t, inverse, colour):
 def _sweep(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, first, last, forward, from_zero):
     """First pass over node rows first .. last - 1 (first is even): all but the row that needs the next piece's."""
     s, t = np.empty(colours.shape[1], x.dtype), np.empty(colours.shape[1], x.dtype)
-    if forward:
-        for i in range(first + 2, last + 2, 2):
-            if from_zero:
-                x[:, i] = 0
-            _relax(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, i, True, from_zero, s, t)
-            if i > first + 2:
-                if from_zero:
-                    x[:, i - 1] = 0
-                _relax(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, i - 1, True, False, s, t)
-    else:
-        for i in range(first + 3, last + 3, 2):
-            if i < last + 2:
-                _relax(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, i, False, False, s, t)
-            if i > first + 3:
-                _relax(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, i - 1, False, False, s, t)
+    # forward: even rows 0, 2, 1, 4, 3 ...; back: odd rows 1, 3, 2, 5, 4 ...
+    ahead = first + 2 if forward else first + 3
+    for n in range(2 * ((last - first + 1) // 2)):
+        i = ahead + 2 * (n // 2) - n % 2
+        if i < ahead or i >= last + 2:
+            continue
+        if from_zero:
+            x[:, i] = 0
+        _relax(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, i, forward,
+               from_zero and n % 2 == 0, s, t)
 
 
 @njit(cache=True)
 def _sweep_edge(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, first, last, forward, from_zero):
     """Second pass: the last odd row of a piece on the way forward, its first even row on the way back."""
+    i = last + 1 if forward else first + 2
+    if forward and last % 2 == 1:
+        return
     s, t = np.empty(colours.shape[1], x.dtype), np.empty(colours.shape[1], x.dtype)
-    if not forward:
-        _relax(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, first + 2, False, False, s, t)
-    elif last % 2 == 0:
-        if from_zero:
-            x[:, last + 1] = 0
-        _relax(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, last + 1, True, False, s, t)
+    if from_zero:
+        x[:, i] = 0
+    _relax(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, i, forward, False, s, t)
 
 
 @njit(cache=True)
