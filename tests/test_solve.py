@@ -245,3 +245,16 @@ def test_bad_questions(xp):
     island[0], island[3:, 3:], fixed[0], source[0, 5, 5] = 1, 1, True, 1
     with pytest.raises(ValueError, match="island"):
         Conductor(xp.asarray(island), fixed=xp.asarray(fixed)).solve(sources=xp.asarray(source))
+
+
+def test_stubs_on_a_fixed_side_do_not_overflow():
+    """A real porous picture: pieces that hang on one terminal only, by less and less on every coarser grid."""
+    import pathlib
+
+    from chipmap.read import read_picture
+    picture = read_picture(pathlib.Path(__file__).parent.parent / "chipmap" / "data" / "nanoporous_gold_zeiss.tif")
+    grey = picture.image[:691]
+    k = np.where(grey > grey.mean(), 4.4e7, 0.0)
+    for axis in (0, 1):
+        solved = conductance(k, axis=axis)
+        assert 0 < solved.value < 4.4e7 * 1024 / 691 and solved.iterations <= 25
