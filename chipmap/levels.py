@@ -10,7 +10,7 @@ from chipmap.mixture import field_basis, fit_mixtures, sharpen
 
 MAX_LEVELS = 8
 SAMPLE = 40_000  # flat pixels that the mixture is fitted to
-SCALES = (1.8, 2.5, 3.5)  # of the smoothing, pixels
+SCALES = (2.0, 2.8, 4.0)  # of the smoothing, pixels
 CLEAR = 6.0  # levels stand clear of the noise when they are so many standard deviations apart
 
 
