@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from cukernels.backend import array_module, to_host
-from cukernels.elastic import divergence, elasticity, embed, interior, solve, strain
+from cukernels.elastic import divergence, elasticity, interior, solve, strain
 
 SIDES = {"top": np.s_[:, 0], "bottom": np.s_[:, -1], "left": np.s_[:, :, 0], "right": np.s_[:, :, -1]}
 TOLERANCE = 1e-8

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from chipmap.stress import effective_stiffness, thermal_stress
 from cukernels.backend import to_host
+
+from chipmap.stress import effective_stiffness, thermal_stress
 
 # Square array of fibres, f = 0.3, plane strain: p = 11 curved elements (fibre E, nu; matrix E, nu; C11, C12, C66).
 FIBRES = [

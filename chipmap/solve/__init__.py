@@ -4,6 +4,7 @@ Axis 0 is rows: y, down, pixel size dy. Axis 1 is columns: x, to the right, pixe
 values are per unit depth into the picture.
 """
 
+from ..stress import effective_stiffness, thermal_stress
 from .conduction import Conductance, Conductor, Effective, Solved, conductance, effective_conductivity
 
-__all__ = ["Conductance", "Conductor", "Effective", "Solved", "conductance", "effective_conductivity"]
+__all__ = ["Conductance", "Conductor", "Effective", "Solved", "conductance", "effective_conductivity", "effective_stiffness", "thermal_stress"]
