@@ -297,6 +297,33 @@ def test_laws_on_any_network(problem):
     check_laws(problem, solve(np, *problem))
 
 
+@pytest.mark.parametrize("supply, demand, rows, pockets", [
+    # 1 (then 2) could send to 0, and 0 to 8: the units that rounding leaves must not lie in 0, which has no demand
+    ([0] * 8 + [1], [0, 0, 0.5] + [0] * 5 + [455], [(2, 0, 1, 0), (8, 0, 0, 1), (1, 0, np.inf, 0)], [0, 0, 0] + [-1] * 5 + [1]),
+    ([0] * 8 + [1], [0, 0, 0.5] + [0] * 5 + [455], [(1, 0, 1, 0), (8, 0, 0, 1), (2, 0, np.inf, 0)], [0, 0, 0] + [-1] * 5 + [1]),
+    # no power reaches 2 and none comes from it, as none reaches 1; a MW there would go to 0
+    ([10, 0, 0], [20, 20, 0], [(0, 1, 1, 1), (2, 0, np.inf, 0)], [1, 0, 1]),
+    # the same by way of 3, and 4 that feeds 1 lies with it
+    ([10, 0, 0, 0, 0], [20, 20, 0, 0, 0], [(0, 1, 1, 1), (2, 3, 5, 0), (3, 0, 5, 0), (4, 1, 5, 0), (4, 0, 5, 0)], [1, 0, 1, 1, 0]),
+])
+def test_regions_without_demand_lie_in_the_pocket_they_could_feed(xp, supply, demand, rows, pockets):
+    tail, head, forward, backward = corridors(*rows)
+    problem = np.array(supply, float), np.array(demand, float), tail.astype(int), head.astype(int), forward, backward
+    got = solve(xp, *problem)
+    check_laws(problem, got)
+    np.testing.assert_array_equal(to_host(got.pocket), pockets)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_laws_where_few_regions_have_demand(xp, seed):
+    problem = random_network(seed, 60)
+    problem[1][np.random.default_rng(seed).random(60) < 0.7] = 0
+    got, here = solve(xp, *problem), solve(np, *problem)
+    check_laws(problem, got)
+    np.testing.assert_array_equal(to_host(got.pocket), here.pocket)
+    np.testing.assert_array_equal(to_host(got.flow), here.flow)
+
+
 @settings(max_examples=60, deadline=None)
 @given(networks(), st.data())
 def test_more_never_hurts(problem, data):

@@ -92,11 +92,15 @@ __device__ int divide(const Network& net, Hour& now) {
 
 // Give every group the one share that its means allow; what a region holds above or below it is stock or lack.
 __device__ void share_out(const Network& net, Hour& now, const units* demand, units* served, double* level) {
-    EACH(i, net.R) now.held[i] = now.wanted[i] = now.sum[i] = 0;
+    EACH(i, net.R) {
+        now.held[i] = now.wanted[i] = now.sum[i] = 0;
+        now.mark[i] = net.R;
+    }
     __syncthreads();
     EACH(i, net.R) if (now.side[i]) {
         add(&now.held[now.group[i]], served[i] + now.stock[i] - now.lack[i]);
         add(&now.wanted[now.group[i]], demand[i]);
+        if (demand[i] > 0) atomicMin(&now.mark[now.group[i]], i);
     }
     __syncthreads();
     EACH(i, net.R) if (now.side[i]) {
@@ -109,7 +113,8 @@ __device__ void share_out(const Network& net, Hour& now, const units* demand, un
     }
     __syncthreads();
     EACH(i, net.R) if (now.side[i]) {
-        if (now.group[i] == i) served[i] += now.held[i] - now.sum[i];
+        int g = now.group[i];
+        if (now.mark[g] == i) served[i] += now.held[g] - now.sum[g];  // what rounding lost goes where there is demand
         units over = now.stock[i] - served[i];
         now.stock[i] = over > 0 ? over : 0;
         now.lack[i] = over < 0 ? -over : 0;
@@ -138,6 +143,22 @@ __device__ void settle(const Network& net, Hour& now, units* served, double* lev
     __syncthreads();
 }
 
+// Regions that the cut would part from all demand of side 2 go to side 1.
+__device__ void rejoin(const Network& net, Hour& now, const units* demand) {
+    const int adrift = 3;
+    int any = 0;
+    EACH(i, net.R) if (now.side[i] == 2 && demand[i] == 0) { now.side[i] = adrift; any = 1; }
+    volatile int* side = now.side;
+    while (__syncthreads_or(any)) {
+        any = 0;
+        EACH(i, net.R) if (side[i] == adrift)
+            for (int p = net.first[i]; p < net.first[i + 1]; p++)
+                if (side[net.to[p]] == 2 && now.room[p] + now.room[net.mate[p]] > 0) { side[i] = 2; any = 1; break; }
+    }
+    EACH(i, net.R) if (side[i] == adrift) side[i] = 1;
+    __syncthreads();
+}
+
 __device__ void fair(const Network& net, const double* forward, const double* backward, double scale,
                      const units* supply, const units* demand, double* level, int* root, unsigned char* spare,
                      units* served, units* memory) {
@@ -162,6 +183,7 @@ __device__ void fair(const Network& net, const double* forward, const double* ba
         share_out(net, now, demand, served, level);
         bring(net, now);
         settle(net, now, served, level, root);
+        rejoin(net, now, demand);
     }
 }
 

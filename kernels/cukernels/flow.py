@@ -27,18 +27,18 @@ class Deficit:
     unserved (R,) MW; share (R,) unserved / demand, 0 where there is no demand; total MW, a float for one hour.
 
     pocket (R,) int32: the pocket of each region, -1 for none. A pocket is a connected set of regions with one share
-    above zero. Every corridor into it from regions with less share is at its limit, and every corridor from it to
-    them is empty, in every flow that carries the split. Pockets are numbered 0, 1 ... by falling share. A region
-    without demand belongs to the pocket whose cut it lies in.
+    above zero. Every corridor into it from pockets with less share and from regions in none is at its limit, and every
+    corridor from it to them is empty, in every flow that carries the split. Pockets are numbered 0, 1 ... by falling
+    share. A region without demand has no share of its own: it lies in a pocket next to it so that this holds.
 
     spare (R,) bool: one more MW of demand here could be served. Outside the pockets, False means that supply is just
     enough.
 
-    binding (E,) int8: 1 where tail -> head is at its limit in every flow that carries the split (head's share is above
-    tail's), -1 where head -> tail is, 0 elsewhere.
+    binding (E,) int8: 1 where tail -> head is at its limit in every flow that carries the split (head's pocket
+    has more share than tail's, none counts as zero), -1 where head -> tail is, 0 elsewhere.
     worth (E,): MW by which `total` falls per MW more limit in the binding direction: 1 from a region with spare supply
     into a pocket, else 0 (between two pockets a MW only moves the lack to the smaller share). A MW more supply in any
-    region of a pocket is always worth 1, and lowers the pocket's share by 1 / its demand.
+    region with demand of a pocket is always worth 1, and lowers the pocket's share by 1 / its demand.
 
     flow (E,) MW, positive tail -> head: of all flows that carry the split, one with the least sum of |flow|; computed
     when first asked for. Only corridors that bind have a forced flow.
@@ -286,6 +286,7 @@ def _fair_hours(first, to, mate, slot, forward, backward, scale, supply, demand,
             _share_out(now, group, demand[h], lack, stock, served[h], level[h], sums)
             bring(first, to, mate, room, lack, stock, depth, order, queued, now)
             _settle(now, group, depth, lack, stock, served[h], level[h], root[h], side, sums)
+            _rejoin(first, to, mate, room, now, demand[h], side, order)
             now = _divide(first, to, mate, room, now, group, side, order)
 
 
@@ -440,8 +441,10 @@ def _share_out(live, group, demand, lack, stock, served, level, sums):
         served[i] = np.int64(np.floor((1.0 - level[i]) * demand[i]))
         given[g] += served[i]
     for i in live:
-        if group[i] == i:
-            served[i] += held[i] - given[i]  # the units lost by rounding down
+        g = group[i]
+        if demand[i] > 0:  # the group's first such region takes the units lost by rounding; where none is wanted, none is lost
+            served[i] += held[g] - given[g]
+            given[g] = held[g]
         over = stock[i] - served[i]
         stock[i], lack[i] = max(over, 0), max(-over, 0)
 
@@ -466,6 +469,39 @@ def _settle(live, group, depth, lack, stock, served, level, root, side, sums):
             root[i] = g
         else:
             level[i] = 0.0
+
+
+@njit(cache=True, nogil=True)
+def _rejoin(first, to, mate, room, live, demand, side, stack):
+    """Regions that the cut would part from all demand of side 2 go to side 1, where more power of theirs would go.
+
+    Every piece then has demand, and so a share: side 1 needs no such care, for stock is only where demand is.
+    """
+    adrift = 3
+    for i in live:
+        if side[i] == 2 and demand[i] == 0:
+            side[i] = adrift
+    for root in live:
+        if side[root] != adrift:
+            continue
+        joined = False
+        for p in range(first[root], first[root + 1]):
+            joined |= side[to[p]] == 2 and room[p] + room[mate[p]] > 0
+        if not joined:
+            continue
+        side[root] = 2
+        stack[0], n = root, 1
+        while n:
+            n -= 1
+            i = stack[n]
+            for p in range(first[i], first[i + 1]):
+                if side[to[p]] == adrift and room[p] + room[mate[p]] > 0:
+                    side[to[p]] = 2
+                    stack[n] = to[p]
+                    n += 1
+    for i in live:
+        if side[i] == adrift:
+            side[i] = 1
 
 
 def _fair_cuda(problem):
