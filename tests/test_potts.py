@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-
 from cukernels.backend import to_host
 from cukernels.potts import label_posterior, relax_labels
 
