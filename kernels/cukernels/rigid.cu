@@ -4,6 +4,7 @@ struct Elements {
     const double *lam, *mu, *k_lam, *k_mu, *packed, *height, *width;
     const unsigned char* fixed;
     int ny, nx, NY, NX, wrap_y, wrap_x;
+    double tiny;
 };
 
 __device__ inline bool is_fixed(const Elements& e, int i, int j, int unknown) {
@@ -29,14 +30,12 @@ __device__ inline double entry(const Elements& e, int i, int j, int a, int b) {
 __device__ inline long long first_thread() { return blockIdx.x * (long long)blockDim.x + threadIdx.x; }
 __device__ inline long long all_threads() { return (long long)gridDim.x * blockDim.x; }
 
-// Symmetric sweeps; a pivot that is tiny against its own beginning is a motion that nothing resists.
+// Symmetric sweeps; a pivot that is tiny is a motion that nothing resists.
 template <int n>
-__device__ void generalised_inverse(double (*a)[n]) {
-    double start[n];
-    for (int k = 0; k < n; ++k) start[k] = a[k][k];
+__device__ void generalised_inverse(double (*a)[n], double tiny) {
     for (int k = 0; k < n; ++k) {
         double pivot = a[k][k];
-        if (!(pivot > 1e-11 * start[k])) {
+        if (!(pivot > tiny)) {
             for (int i = 0; i < n; ++i) a[i][k] = a[k][i] = 0.0;
             continue;
         }
@@ -81,7 +80,7 @@ __device__ void assemble(const Elements& e, float* link, float* diagonal, float*
                 if (gone || is_fixed(e, i, j, b)) own[a][b] = 0.0;
                 diagonal[(a * d + b) * plane + here] = (float)own[a][b];
             }
-        generalised_inverse<d>(own);
+        generalised_inverse<d>(own, e.tiny);
         for (int a = 0; a < d; ++a)
             for (int b = 0; b < d; ++b) inverse[(a * d + b) * plane + here] = (float)own[a][b];
     }
@@ -121,7 +120,7 @@ __device__ void edge_weights(const Elements& e, int NYc, int NXc, float* along, 
                             }
                 }
             }
-        generalised_inverse<3>(blocks[1]);
+        generalised_inverse<3>(blocks[1], e.tiny);
         float* out = (way ? down : along) + (long long)(I + 1) * (NXc + 2) + J + 1;
         for (int a = 0; a < d; ++a)
             for (int c = 0; c < 6; ++c) {
@@ -165,7 +164,7 @@ __device__ void coarse_elements(const Elements& e, int NYc, int NXc, const float
             for (int a = 0; a < d; ++a)
                 for (int b = 0; b < d; ++b)
                     if (is_fixed(e, 2 * I + 1, 2 * J + 1, a) || is_fixed(e, 2 * I + 1, 2 * J + 1, b)) own[a][b] = 0.0;
-            generalised_inverse<d>(own);
+            generalised_inverse<d>(own, e.tiny);
             for (int a = 0; a < d; ++a)
                 for (int c = 0; c < 12; ++c) {
                     double total = 0.0;
@@ -306,22 +305,22 @@ __device__ void prolongation(const float* inverse, const float* along, const flo
 
 extern "C" __global__ void assemble2(const double* lam, const double* mu, const double* k_lam, const double* k_mu, const double* packed, const double* height,
     const double* width, const unsigned char* fixed, int ny, int nx, int NY, int NX, int wrap_y, int wrap_x,
-    float* link, float* diagonal, float* inverse) {
-    Elements e{lam, mu, k_lam, k_mu, packed, height, width, fixed, ny, nx, NY, NX, wrap_y, wrap_x};
+    double tiny, float* link, float* diagonal, float* inverse) {
+    Elements e{lam, mu, k_lam, k_mu, packed, height, width, fixed, ny, nx, NY, NX, wrap_y, wrap_x, tiny};
     assemble<2>(e, link, diagonal, inverse);
 }
 
 extern "C" __global__ void edge_weights2(const double* lam, const double* mu, const double* k_lam, const double* k_mu, const double* packed, const double* height,
     const double* width, const unsigned char* fixed, int ny, int nx, int NY, int NX, int wrap_y, int wrap_x,
-    int NYc, int NXc, float* along, float* down) {
-    Elements e{lam, mu, k_lam, k_mu, packed, height, width, fixed, ny, nx, NY, NX, wrap_y, wrap_x};
+    double tiny, int NYc, int NXc, float* along, float* down) {
+    Elements e{lam, mu, k_lam, k_mu, packed, height, width, fixed, ny, nx, NY, NX, wrap_y, wrap_x, tiny};
     edge_weights<2>(e, NYc, NXc, along, down);
 }
 
 extern "C" __global__ void coarse_elements2(const double* lam, const double* mu, const double* k_lam, const double* k_mu, const double* packed, const double* height,
     const double* width, const unsigned char* fixed, int ny, int nx, int NY, int NX, int wrap_y, int wrap_x,
-    int NYc, int NXc, const float* along, const float* down, float* middle, double* out) {
-    Elements e{lam, mu, k_lam, k_mu, packed, height, width, fixed, ny, nx, NY, NX, wrap_y, wrap_x};
+    double tiny, int NYc, int NXc, const float* along, const float* down, float* middle, double* out) {
+    Elements e{lam, mu, k_lam, k_mu, packed, height, width, fixed, ny, nx, NY, NX, wrap_y, wrap_x, tiny};
     coarse_elements<2>(e, NYc, NXc, along, down, middle, out);
 }
 
@@ -347,22 +346,22 @@ extern "C" __global__ void prolong2(const float* inverse, const float* along, co
 
 extern "C" __global__ void assemble3(const double* lam, const double* mu, const double* k_lam, const double* k_mu, const double* packed, const double* height,
     const double* width, const unsigned char* fixed, int ny, int nx, int NY, int NX, int wrap_y, int wrap_x,
-    float* link, float* diagonal, float* inverse) {
-    Elements e{lam, mu, k_lam, k_mu, packed, height, width, fixed, ny, nx, NY, NX, wrap_y, wrap_x};
+    double tiny, float* link, float* diagonal, float* inverse) {
+    Elements e{lam, mu, k_lam, k_mu, packed, height, width, fixed, ny, nx, NY, NX, wrap_y, wrap_x, tiny};
     assemble<3>(e, link, diagonal, inverse);
 }
 
 extern "C" __global__ void edge_weights3(const double* lam, const double* mu, const double* k_lam, const double* k_mu, const double* packed, const double* height,
     const double* width, const unsigned char* fixed, int ny, int nx, int NY, int NX, int wrap_y, int wrap_x,
-    int NYc, int NXc, float* along, float* down) {
-    Elements e{lam, mu, k_lam, k_mu, packed, height, width, fixed, ny, nx, NY, NX, wrap_y, wrap_x};
+    double tiny, int NYc, int NXc, float* along, float* down) {
+    Elements e{lam, mu, k_lam, k_mu, packed, height, width, fixed, ny, nx, NY, NX, wrap_y, wrap_x, tiny};
     edge_weights<3>(e, NYc, NXc, along, down);
 }
 
 extern "C" __global__ void coarse_elements3(const double* lam, const double* mu, const double* k_lam, const double* k_mu, const double* packed, const double* height,
     const double* width, const unsigned char* fixed, int ny, int nx, int NY, int NX, int wrap_y, int wrap_x,
-    int NYc, int NXc, const float* along, const float* down, float* middle, double* out) {
-    Elements e{lam, mu, k_lam, k_mu, packed, height, width, fixed, ny, nx, NY, NX, wrap_y, wrap_x};
+    double tiny, int NYc, int NXc, const float* along, const float* down, float* middle, double* out) {
+    Elements e{lam, mu, k_lam, k_mu, packed, height, width, fixed, ny, nx, NY, NX, wrap_y, wrap_x, tiny};
     coarse_elements<3>(e, NYc, NXc, along, down, middle, out);
 }
 

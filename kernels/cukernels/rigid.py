@@ -27,7 +27,9 @@ from .threads import in_threads
 
 DIRECT = 120       # nodes at which a dense inverse takes over
 _PART = 30_000     # nodes a thread should have at least
-_TINY = 1e-11      # a pivot this small against its own beginning is a motion that nothing resists
+# Less than this part of the stiffest pixel is a motion that nothing resists. Weights rounded to single precision leave
+# (6e-8)^2 a pixel of the energy of a free part's rigid motion, and a part of a coarse cell's size has thousands of them.
+_TINY = 1e-9
 
 # place of entry (a, b) of a symmetric 12 x 12 element in its packed upper triangle
 _PLACE = np.array([[min(a, b) * 12 - min(a, b) * (min(a, b) - 1) // 2 + abs(a - b) for b in range(12)] for a in range(12)])
@@ -38,7 +40,7 @@ class Elements:
     """The element matrices of a level: of pixels (packed is empty), or packed (ny, nx, 78) for three unknowns a node.
 
     height (ny,), width (nx,): sizes of the rows and columns of elements, 1 for the usual one. fixed: (NY, NX) uint8, bit
-    0 where the x displacement is given, bit 1 where y is.
+    0 where the x displacement is given, bit 1 where y is. tiny: a stiffness that is none.
     """
 
     shape: tuple
@@ -51,6 +53,7 @@ class Elements:
     width: np.ndarray
     fixed: np.ndarray
     periodic: tuple
+    tiny: float
 
     @property
     def nodes(self):
@@ -61,7 +64,7 @@ class Elements:
         return 3 if self.packed.size else 2
 
     def args(self):
-        return (self.lam, self.mu, self.k_lam, self.k_mu, self.packed, self.height, self.width, self.fixed, *self.periodic)
+        return (self.lam, self.mu, self.k_lam, self.k_mu, self.packed, self.height, self.width, self.fixed, *self.periodic, self.tiny)
 
 
 @dataclass
@@ -97,7 +100,8 @@ class RigidMultigrid:
         unit = max(operator.dx, operator.dy)
         H, W = operator.lam.shape
         elements = Elements((H, W), operator.lam, operator.mu, k_lam, k_mu, xp.zeros((0, 0, 0)),
-                            xp.full(H, operator.dy / unit), xp.full(W, operator.dx / unit), fixed, operator.periodic)
+                            xp.full(H, operator.dy / unit), xp.full(W, operator.dx / unit), fixed, operator.periodic,
+                            _TINY * float((operator.lam + 2 * operator.mu).max()))
         self.levels = [_assemble(elements)]
         while elements.nodes[0] * elements.nodes[1] > DIRECT:
             elements = _coarsen(elements, self.levels[-1])
@@ -183,7 +187,7 @@ def _coarsen(elements, level):
     none = xp.zeros((0, 0))
     fixed = xp.ascontiguousarray(elements.fixed[xp.asarray(rows)][:, xp.asarray(columns)])
     sizes = (xp.asarray(np.add.reduceat(to_host(s), np.arange(0, len(s), 2)) / 2) for s in (elements.height, elements.width))
-    return Elements(shape, none, none, elements.k_lam, elements.k_mu, packed, *sizes, fixed, elements.periodic)
+    return Elements(shape, none, none, elements.k_lam, elements.k_mu, packed, *sizes, fixed, elements.periodic, elements.tiny)
 
 
 def _dense_inverse(elements):
@@ -203,7 +207,7 @@ def _dense_inverse(elements):
     free = np.concatenate([(fixed.ravel() & 1) == 0, (fixed.ravel() & 2) == 0, np.ones(NY * NX, bool)])[:len(a)]
     a *= np.outer(free, free)
     values, vectors = np.linalg.eigh(a)
-    kept = values > _TINY * values.max()
+    kept = values > elements.tiny
     return (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
 
 
@@ -265,14 +269,11 @@ def _element(d, place, lam, mu, k_lam, k_mu, packed, i, j, k):
 
 
 @njit(cache=True, nogil=True)
-def _generalised_inverse(a, n):
+def _generalised_inverse(a, n, tiny):
     """Replace the symmetric positive semi-definite (n, n) matrix by its inverse; what nothing resists becomes zero."""
-    start = np.empty(n)
-    for k in range(n):
-        start[k] = a[k, k]
     for k in range(n):
         pivot = a[k, k]
-        if not pivot > _TINY * start[k]:
+        if not pivot > tiny:
             for i in range(n):
                 a[i, k], a[k, i] = 0.0, 0.0
             continue
@@ -296,7 +297,7 @@ def _is_fixed(fixed, i, j, unknown):
 
 
 @njit(cache=True, nogil=True)
-def _assemble_rows(d, place, lam, mu, k_lam, k_mu, packed, height, width, fixed, wrap_y, wrap_x, link, diagonal, inverse,
+def _assemble_rows(d, place, lam, mu, k_lam, k_mu, packed, height, width, fixed, wrap_y, wrap_x, tiny, link, diagonal, inverse,
                    first, last):
     ny, nx = len(height), len(width)
     k, sums, own = np.empty((4 * d, 4 * d)), np.empty((4, d, d)), np.empty((d, d))
@@ -318,11 +319,11 @@ def _assemble_rows(d, place, lam, mu, k_lam, k_mu, packed, height, width, fixed,
                             if p == 0:
                                 sums[1, a, b] += k[me, (2 + q) * d + b]
                                 sums[2 + q, a, b] += k[me, (3 - q) * d + b]
-            _store(d, fixed, i, j, sums, own, link, diagonal, inverse)
+            _store(d, fixed, tiny, i, j, sums, own, link, diagonal, inverse)
 
 
 @njit(cache=True, nogil=True)
-def _store(d, fixed, i, j, sums, own, link, diagonal, inverse):
+def _store(d, fixed, tiny, i, j, sums, own, link, diagonal, inverse):
     for a in range(d):
         for b in range(d):
             gone = _is_fixed(fixed, i, j, a)
@@ -333,14 +334,14 @@ def _store(d, fixed, i, j, sums, own, link, diagonal, inverse):
             if gone or _is_fixed(fixed, i, j, b):
                 own[a, b] = 0
             diagonal[a * d + b, i + 1, j + 1] = own[a, b]
-    _generalised_inverse(own, d)
+    _generalised_inverse(own, d, tiny)
     for a in range(d):
         for b in range(d):
             inverse[a * d + b, i + 1, j + 1] = own[a, b]
 
 
 @njit(cache=True, nogil=True)
-def _edge_rows(d, place, lam, mu, k_lam, k_mu, packed, height, width, fixed, wrap_y, wrap_x, coarse_columns, along, down,
+def _edge_rows(d, place, lam, mu, k_lam, k_mu, packed, height, width, fixed, wrap_y, wrap_x, tiny, coarse_columns, along, down,
                first, last):
     NY, NX = fixed.shape
     k, blocks, t, w = np.empty((4 * d, 4 * d)), np.empty((3, 3, 3)), np.zeros((4, d, 3)), np.empty((3, 6))
@@ -356,7 +357,7 @@ def _edge_rows(d, place, lam, mu, k_lam, k_mu, packed, height, width, fixed, wra
                     i = 2 * I + 1
                     if i >= NY - (not wrap_y):
                         continue
-                _edge(d, place, lam, mu, k_lam, k_mu, packed, height, width, fixed, wrap_y, wrap_x, i, j, way, k, blocks, t, w)
+                _edge(d, place, lam, mu, k_lam, k_mu, packed, height, width, fixed, wrap_y, wrap_x, tiny, i, j, way, k, blocks, t, w)
                 for a in range(d):
                     for n in range(6):
                         value = 0.0 if _is_fixed(fixed, i, j, a) else w[a, n] * (0.5 if a == 2 else 1.0)
@@ -367,7 +368,7 @@ def _edge_rows(d, place, lam, mu, k_lam, k_mu, packed, height, width, fixed, wra
 
 
 @njit(cache=True, nogil=True)
-def _edge(d, place, lam, mu, k_lam, k_mu, packed, height, width, fixed, wrap_y, wrap_x, i, j, way, k, blocks, t, w):
+def _edge(d, place, lam, mu, k_lam, k_mu, packed, height, width, fixed, wrap_y, wrap_x, tiny, i, j, way, k, blocks, t, w):
     """w (3, 6): the rigid motion of the column through node (i, j) that those of its two neighbours ask for."""
     ny, nx = len(height), len(width)
     blocks[:] = 0  # of the column with the one before, with itself, with the one after
@@ -384,7 +385,7 @@ def _edge(d, place, lam, mu, k_lam, k_mu, packed, height, width, fixed, wrap_y, 
                 if (q - 1 + m % 2 if way == 0 else p - 1 + m // 2) == 0:
                     for n in range(4):
                         _add_block(d, k, m, n, t, blocks[q + n % 2 if way == 0 else p + n // 2])
-    _generalised_inverse(blocks[1], 3)
+    _generalised_inverse(blocks[1], 3, tiny)
     for a in range(3):
         for n in range(6):
             total = 0.0
@@ -418,7 +419,7 @@ def _add_block(d, k, m, n, t, out):
 
 
 @njit(cache=True, nogil=True)
-def _cell_rows(d, place, lam, mu, k_lam, k_mu, packed, height, width, fixed, wrap_y, wrap_x, coarse_columns, along, down,
+def _cell_rows(d, place, lam, mu, k_lam, k_mu, packed, height, width, fixed, wrap_y, wrap_x, tiny, coarse_columns, along, down,
                middle, out, first, last):
     k, p, kp = np.empty((4 * d, 4 * d)), np.empty((9, d, 12)), np.empty((4 * d, 12))
     own, sums, result = np.empty((d, d)), np.empty((d, 12)), np.empty((12, 12))
@@ -431,7 +432,7 @@ def _cell_rows(d, place, lam, mu, k_lam, k_mu, packed, height, width, fixed, wra
                 for m in range(4):
                     _element(d, place, lam, mu, k_lam, k_mu, packed, 2 * I + m // 2, 2 * J + m % 2, k)
                     _pull(d, k, m, p, own, sums)
-                _settle(d, fixed, 2 * I + 1, 2 * J + 1, own, sums, p[4])
+                _settle(d, fixed, tiny, 2 * I + 1, 2 * J + 1, own, sums, p[4])
                 for a in range(d):
                     for n in range(12):
                         middle[a * 12 + n, I + 1, J + 1] = p[4, a, n]
@@ -483,13 +484,13 @@ def _pull(d, k, m, p, own, sums):
 
 
 @njit(cache=True, nogil=True)
-def _settle(d, fixed, i, j, own, sums, p):
+def _settle(d, fixed, tiny, i, j, own, sums, p):
     """p (d, 12) = - own^-1 sums, without the fixed unknowns."""
     for a in range(d):
         for b in range(d):
             if _is_fixed(fixed, i, j, a) or _is_fixed(fixed, i, j, b):
                 own[a, b] = 0
-    _generalised_inverse(own, d)
+    _generalised_inverse(own, d, tiny)
     for a in range(d):
         for c in range(12):
             total = 0.0
@@ -677,7 +678,7 @@ def _arguments(elements):
     full = elements.k_lam
     return (*(a if a.size else full for a in (elements.lam, elements.mu)), elements.k_lam, elements.k_mu,
             elements.packed if elements.packed.size else full, elements.height, elements.width, elements.fixed,
-            *(np.int32(n) for n in (*elements.shape, *elements.nodes, *elements.periodic)))
+            *(np.int32(n) for n in (*elements.shape, *elements.nodes, *elements.periodic)), np.float64(elements.tiny))
 
 
 def _shape_arguments(level, fields):
