@@ -110,9 +110,9 @@ def _iterations(device, n, sizes, most):
 
 
 def _memory(n):
-    code = ("import resource, time, benchmarks.conduction as b; k = b.blocks(%d, 16, [1.0, 17.0, 300.0]); t = time.perf_counter();"
+    code = (f"import resource, time, benchmarks.conduction as b; k = b.blocks(%d, 16, [1.0, 17.0, 300.0]); t = time.perf_counter();"
             " r = b.conductance(k); t = time.perf_counter() - t;"
-            " print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, t, r.iterations)" % n)
+            " print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, t, r.iterations)")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     peak, seconds, iterations = (float(x) for x in done.stdout.split())
     assert peak < 4.5, peak

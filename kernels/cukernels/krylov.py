@@ -47,13 +47,13 @@ def conjugate_gradients(apply, precondition, b, x=None, tolerance=1e-8, start=No
     _advance(x, r, p, q, np.zeros(len(b)), scale, short)
     z = precondition(short)
     rz = _dot(r, z) / scale
-    gained, done = np.zeros(len(b)), np.zeros(len(b), bool)
+    gained, done, error, before = np.zeros(len(b)), np.zeros(len(b), bool), np.abs(rz), None
     for iteration in range(limit + 1):
         if not np.isfinite(rz).all() or (rz[~done] < 0).any():
             raise NotConverged(f"conjugate gradients broke down at iteration {iteration}: r . M r = {rz.min():.3g}")
         # never below what rounding leaves of the start: a picture that does not conduct at all has energy 0
         energy = gained if start is None else np.maximum(start - gained, 1e-10 * start)
-        error = np.where(done, error, np.abs(rz)) if iteration else rz
+        error = np.where(done, error, np.abs(rz))
         # a right-hand side that is done stands still: beyond its rounding error there is nothing to follow
         done |= rz <= tolerance**2 * energy
         if done.all():
