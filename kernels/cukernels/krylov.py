@@ -7,9 +7,10 @@ Double precision throughout; the preconditioner works in single precision and on
 from dataclasses import dataclass
 
 import numpy as np
-from numba import get_num_threads, njit, prange
+from numba import njit
 
 from .backend import NotConverged, array_module, grid, launch, on_device
+from .threads import in_pieces, processors
 
 
 @dataclass(frozen=True)
@@ -81,26 +82,26 @@ def _advance(x, r, p, q, alpha, scale, short):
     if on_device(x):
         return _advance_cuda(x, r, p, q, alpha, scale, short)
     fields = len(x)
-    return _advance_cpu(*(a.reshape(fields, -1) for a in (x, r, p, q)), alpha, scale, short.reshape(fields, -1), _cuts(x))
+    return in_pieces(_advance_pieces, _cuts(x), *(a.reshape(fields, -1) for a in (x, r, p, q)), alpha, scale, short.reshape(fields, -1))
 
 
 def _turn(p, z, scale, beta):
     """p = z scale + beta p."""
     if on_device(p):
         return _turn_cuda(p, z, scale, beta)
-    return _turn_cpu(p.reshape(len(p), -1), z.reshape(len(p), -1), scale, beta, _cuts(p))
+    return in_pieces(_turn_pieces, _cuts(p), p.reshape(len(p), -1), z.reshape(len(p), -1), scale, beta)
 
 
 def _dot(r, z):
     """The S inner products r . z, float64, on the host."""
     if on_device(r):
         return _per_field((r * z).sum(axis=tuple(range(1, r.ndim))))
-    return _dot_cpu(r.reshape(len(r), -1), z.reshape(len(r), -1), _cuts(r)).sum(axis=0)
+    return np.sum(in_pieces(_dot_pieces, _cuts(r), r.reshape(len(r), -1), z.reshape(len(r), -1)), axis=0)
 
 
 def _cuts(a):
     length = a[0].size
-    pieces = max(1, min(length // 16384, 4 * get_num_threads()))
+    pieces = max(1, min(length // 65536, 2 * processors()))
     return np.arange(pieces + 1) * length // pieces
 
 
@@ -113,12 +114,10 @@ def _advance_piece(x, r, p, q, alpha, scale, short):
         short[j] = r[j] * scale
 
 
-@njit(cache=True, parallel=True)
-def _advance_cpu(x, r, p, q, alpha, scale, short, cuts):
-    for n in prange(cuts.size - 1):
-        a, b = cuts[n], cuts[n + 1]
-        for f in range(x.shape[0]):
-            _advance_piece(x[f, a:b], r[f, a:b], p[f, a:b], q[f, a:b], alpha[f], scale[f], short[f, a:b])
+@njit(cache=True, nogil=True)
+def _advance_pieces(x, r, p, q, alpha, scale, short, a, b):
+    for f in range(x.shape[0]):
+        _advance_piece(x[f, a:b], r[f, a:b], p[f, a:b], q[f, a:b], alpha[f], scale[f], short[f, a:b])
 
 
 @njit(cache=True)
@@ -127,12 +126,10 @@ def _turn_piece(p, z, scale, beta):
         p[j] = scale * z[j] + beta * p[j]
 
 
-@njit(cache=True, parallel=True)
-def _turn_cpu(p, z, scale, beta, cuts):
-    for n in prange(cuts.size - 1):
-        a, b = cuts[n], cuts[n + 1]
-        for f in range(p.shape[0]):
-            _turn_piece(p[f, a:b], z[f, a:b], scale[f], beta[f])
+@njit(cache=True, nogil=True)
+def _turn_pieces(p, z, scale, beta, a, b):
+    for f in range(p.shape[0]):
+        _turn_piece(p[f, a:b], z[f, a:b], scale[f], beta[f])
 
 
 @njit(cache=True)
@@ -147,12 +144,11 @@ def _dot_piece(r, z):
     return total.sum()
 
 
-@njit(cache=True, parallel=True)
-def _dot_cpu(r, z, cuts):
-    dots = np.zeros((cuts.size - 1, r.shape[0]))
-    for n in prange(cuts.size - 1):
-        for f in range(r.shape[0]):
-            dots[n, f] = _dot_piece(r[f, cuts[n]:cuts[n + 1]], z[f, cuts[n]:cuts[n + 1]])
+@njit(cache=True, nogil=True)
+def _dot_pieces(r, z, a, b):
+    dots = np.zeros(r.shape[0])
+    for f in range(r.shape[0]):
+        dots[f] = _dot_piece(r[f, a:b], z[f, a:b])
     return dots
 
 

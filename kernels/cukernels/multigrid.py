@@ -15,13 +15,14 @@ contrast in float32. Arrays are padded as in `stencil`.
 from dataclasses import dataclass, field
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from .backend import array_module, launch, on_device, to_host
 from .stencil import PAD, chunks, inner_row, interior, outer_row, wrap
+from .threads import in_pieces
 
 DIRECT = 200          # nodes at which a dense inverse takes over
-_SERIAL = 40_000      # nodes below which one thread is faster than a barrier
+_SERIAL = 100_000     # nodes below which one thread is faster than calling two
 _THREADS = (32, 4)
 _ROUNDING = 1e-13     # of the diagonal
 # A coarse node that hardly any fine node follows (a stub that hangs on a fixed side) has a diagonal of its weights
@@ -165,7 +166,7 @@ def links(operator):
         launch("multigrid", "mg_links", blocks, _THREADS, k, free, extra if extra.size else k, np.int32(extra.size > 0),
                *(np.float64(g) for g in operator.weights), c, reaction, np.int32(ny), np.int32(nx))
     else:
-        _links_cpu(k, free, extra, *operator.weights, c, reaction, chunks(ny))
+        in_pieces(_links_rows, chunks(ny), k, free, extra, *operator.weights, c, reaction)
     wrap(reaction, operator.periodic)
     return wrap(c, operator.periodic), reaction
 
@@ -179,12 +180,12 @@ def interpolation(c, reaction, inverse, shape, periodic):
     if on_device(c):
         _launch_coarse("mg_edge_weights", coarse, *args)
     else:
-        _edge_weights_cpu(*args, chunks(coarse[0]))
+        in_pieces(_edge_rows, chunks(coarse[0]), *args)
     _fill_edges(w, shape, coarse, periodic)
     if on_device(c):
         _launch_coarse("mg_centre_weights", coarse, *args)
     else:
-        _centre_weights_cpu(c, reaction, w, *shape, chunks(coarse[0]))
+        in_pieces(_centre_rows, chunks(coarse[0]), c, reaction, w, *shape)
     _fill_centres(w, shape, coarse, periodic)
     return w
 
@@ -238,7 +239,7 @@ def galerkin(c, reaction, inverse, weight, shape, periodic):
     if on_device(c):
         _launch_coarse("mg_galerkin", coarse, c, reaction, inverse, weight, *shape, out, loss)
     else:
-        _galerkin_cpu(c, reaction, inverse, weight, out, loss, *shape, chunks(coarse[0]))
+        in_pieces(_galerkin_rows, chunks(coarse[0]), c, reaction, inverse, weight, out, loss, *shape)
     return _fold(wrap(out, periodic), wrap(loss, periodic), coarse, periodic)
 
 
@@ -305,7 +306,20 @@ def smooth(level, x, b, forward, from_zero):
             level.periodic[0], level.periodic[1], ny, nx)
     if ny * nx < _SERIAL:
         return _smooth_serial(*args, ny - seam, forward, from_zero)
-    return _smooth_parallel(*args, chunks(ny - seam), forward, from_zero)
+    return _smooth_threads(args, ny, chunks(ny - seam), forward, from_zero)
+
+
+def _smooth_threads(args, ny, bounds, forward, from_zero):
+    """`_smooth_serial` with the rows of each pass shared out."""
+    x, shared, seam = args[0], args[:-2], bounds[-1] < ny
+    if seam and from_zero:
+        x[:, ny + 1] = 0
+    if seam and not forward:
+        _seam(*shared, ny, False)
+    in_pieces(_sweep, bounds, *shared, forward, from_zero)
+    in_pieces(_sweep_edge, bounds, *shared, forward, from_zero)
+    if seam and forward:
+        _seam(*shared, ny, True)
 
 
 def restrict(level, x, b, coarse):
@@ -318,7 +332,7 @@ def restrict(level, x, b, coarse):
     rows = (ny + 1) // 2
     if ny * nx < _SERIAL:
         return _restrict_rows(*args, 0, rows)
-    return _restrict_parallel(*args, chunks(rows, 32))
+    return in_pieces(_restrict_rows, chunks(rows, 32), *args)
 
 
 def prolong(level, x, coarse):
@@ -333,7 +347,7 @@ def prolong(level, x, coarse):
     rows = (ny + 1) // 2
     if ny * nx < _SERIAL:
         return _prolong_rows(*args, 0, rows)
-    return _prolong_parallel(*args, chunks(rows, 32))
+    return in_pieces(_prolong_rows, chunks(rows, 32), *args)
 
 
 def residual(level, x, b, r, factor):
@@ -345,7 +359,7 @@ def residual(level, x, b, r, factor):
     if ny * nx < _SERIAL:
         _residual_rows(*args, 0, ny)
     else:
-        _residual_parallel(*args, chunks(ny))
+        in_pieces(_residual_rows, chunks(ny), *args)
     return r
 
 
@@ -355,7 +369,7 @@ def combine(x, first, y, second):
         x *= np.float32(first)
         x += np.float32(second) * y
         return x
-    _combine(x.ravel(), np.float32(first), y.ravel(), np.float32(second), _cuts(x.size))
+    in_pieces(_combine_piece, _cuts(x.size), x.reshape(-1), np.float32(first), y.reshape(-1), np.float32(second))
     return x
 
 
@@ -365,10 +379,10 @@ def _cuts(length):
 
 # CPU: set-up
 
-@njit(cache=True)
-def _links_rows(k, free, extra, along_x, along_y, across, c, reaction, first, last, nx):
+@njit(cache=True, nogil=True)
+def _links_rows(k, free, extra, along_x, along_y, across, c, reaction, first, last):
     for i in range(first + 2, last + 2):
-        for j in range(2, nx + 2):
+        for j in range(2, c.shape[2] - 2):
             if free[i, j] == 0:
                 continue
             nw, ne, sw, se = k[i - 1, j - 1], k[i - 1, j], k[i, j - 1], k[i, j]
@@ -383,12 +397,6 @@ def _links_rows(k, free, extra, along_x, along_y, across, c, reaction, first, la
             if extra.size > 0:
                 lost += extra[i, j]
             reaction[i, j] = lost
-
-
-@njit(cache=True, parallel=True)
-def _links_cpu(k, free, extra, along_x, along_y, across, c, reaction, bounds):
-    for n in prange(bounds.size - 1):
-        _links_rows(k, free, extra, along_x, along_y, across, c, reaction, bounds[n], bounds[n + 1], c.shape[2] - 4)
 
 
 @njit(cache=True)
@@ -410,7 +418,7 @@ def _split(near, far, near_active, far_active, far_exists, diagonal, loss):
     return kept, 0.0
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _edge_rows(c, reaction, inverse, w, ny, nx, first, last):
     for ci in range(first, last):
         i = 2 * ci + 2
@@ -430,13 +438,7 @@ def _edge_rows(c, reaction, inverse, w, ny, nx, first, last):
                     1 / np.float64(inverse[i + 1, j]), np.float64(reaction[i + 1, j]))
 
 
-@njit(cache=True, parallel=True)
-def _edge_weights_cpu(c, reaction, inverse, w, ny, nx, bounds):
-    for n in prange(bounds.size - 1):
-        _edge_rows(c, reaction, inverse, w, ny, nx, bounds[n], bounds[n + 1])
-
-
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _centre_rows(c, reaction, w, ny, nx, first, last):
     for a in range(first + 2, last + 2):
         i = 2 * a - 1
@@ -453,12 +455,6 @@ def _centre_rows(c, reaction, w, ny, nx, first, last):
                 w[5, a, b] = (ne + n * w[1, a, b] + e * w[2, a, b + 1]) / d
                 w[6, a, b] = (sw + s * w[0, a + 1, b] + west * w[3, a, b]) / d
                 w[7, a, b] = (se + s * w[1, a + 1, b] + e * w[3, a, b + 1]) / d
-
-
-@njit(cache=True, parallel=True)
-def _centre_weights_cpu(c, reaction, w, ny, nx, bounds):
-    for n in prange(bounds.size - 1):
-        _centre_rows(c, reaction, w, ny, nx, bounds[n], bounds[n + 1])
 
 
 @njit(cache=True)
@@ -484,7 +480,7 @@ def _times(c, reaction, p, i, j, di, dj):
             + np.float64(reaction[y, x]) * m)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _galerkin_rows(c, reaction, inverse, w, out, loss, ny, nx, first, last):
     p = np.zeros((7, 7))
     middle = p[1:6, 1:6]
@@ -555,12 +551,6 @@ def _coarse_loss(c, reaction, w, p, q, a, b):
     return total
 
 
-@njit(cache=True, parallel=True)
-def _galerkin_cpu(c, reaction, inverse, w, out, loss, ny, nx, bounds):
-    for n in prange(bounds.size - 1):
-        _galerkin_rows(c, reaction, inverse, w, out, loss, ny, nx, bounds[n], bounds[n + 1])
-
-
 # CPU: the cycle. Even rows depend on odd rows only and the other way round, so a thread sweeps its rows once, each odd
 # row right after (or before) its two even neighbours; the one row that needs another thread's waits for the second pass.
 
@@ -600,8 +590,8 @@ def _correct(row, t, inverse, colour):
         row[j + 2] += colour[j] * (inverse[j + 2] * t[j])
 
 
-@njit(cache=True)
-def _sweep(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, first, last, forward, from_zero):
+@njit(cache=True, nogil=True)
+def _sweep(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, forward, from_zero, first, last):
     """First pass over node rows first .. last - 1 (first is even): all but the row that needs the next piece's."""
     s, t = np.empty(colours.shape[1], x.dtype), np.empty(colours.shape[1], x.dtype)
     # forward: even rows 0, 2, 1, 4, 3 ...; back: odd rows 1, 3, 2, 5, 4 ...
@@ -616,8 +606,8 @@ def _sweep(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y
                from_zero and n % 2 == 0, s, t)
 
 
-@njit(cache=True)
-def _sweep_edge(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, first, last, forward, from_zero):
+@njit(cache=True, nogil=True)
+def _sweep_edge(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, forward, from_zero, first, last):
     """Second pass: the last odd row of a piece on the way forward, its first even row on the way back."""
     i = last + 1 if forward else first + 2
     if forward and last % 2 == 1:
@@ -628,7 +618,7 @@ def _sweep_edge(x, b, c, reaction, inverse, along_x, along_y, across, colours, w
     _relax(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, i, forward, False, s, t)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _seam(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, ny, forward):
     """The last row of an odd circle: even like the first and its neighbour, so a colour of its own."""
     s, t = np.empty(colours.shape[1], x.dtype), np.empty(colours.shape[1], x.dtype)
@@ -641,26 +631,9 @@ def _smooth_serial(x, b, c, reaction, inverse, along_x, along_y, across, colours
         x[:, ny + 1] = 0
     if last < ny and not forward:
         _seam(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, ny, False)
-    _sweep(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, 0, last, forward, from_zero)
-    _sweep_edge(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, 0, last, forward, from_zero)
+    _sweep(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, forward, from_zero, 0, last)
+    _sweep_edge(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, forward, from_zero, 0, last)
     if last < ny and forward:
-        _seam(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, ny, True)
-
-
-@njit(cache=True, parallel=True)
-def _smooth_parallel(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, ny, nx, bounds, forward, from_zero):
-    seam = bounds[-1] < ny
-    if seam and from_zero:
-        x[:, ny + 1] = 0
-    if seam and not forward:
-        _seam(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, ny, False)
-    for n in prange(bounds.size - 1):
-        _sweep(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x,
-               bounds[n], bounds[n + 1], forward, from_zero)
-    for n in prange(bounds.size - 1):
-        _sweep_edge(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x,
-                    bounds[n], bounds[n + 1], forward, from_zero)
-    if seam and forward:
         _seam(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, ny, True)
 
 
@@ -694,7 +667,7 @@ def _gather(out, up, middle, down, inverse, w, a):
         out[j + 2] += w3[j + 2] * up[2 * j + 2] + w6[j + 2] * up[2 * j + 3] + w7[j + 1] * up[2 * j + 1]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _restrict_rows(x, b, c, reaction, inverse, along_x, along_y, across, w, out, wrap_y, wrap_x, ny, nx, first, last):
     s, up, middle, down = np.empty(nx, x.dtype), np.empty(nx + 4, x.dtype), np.empty(nx + 4, x.dtype), np.empty(nx + 4, x.dtype)
     for f in range(x.shape[0]):
@@ -704,12 +677,6 @@ def _restrict_rows(x, b, c, reaction, inverse, along_x, along_y, across, w, out,
             _residual_row(middle, x[f], b[f], c, reaction, along_x, along_y, across, wrap_y, wrap_x, 2 * a, ny, s)
             _residual_row(down, x[f], b[f], c, reaction, along_x, along_y, across, wrap_y, wrap_x, 2 * a + 1, ny, s)
             _gather(out[f, a + 2], up, middle, down, inverse[2 * a + 2], w, a + 2)
-
-
-@njit(cache=True, parallel=True)
-def _restrict_parallel(x, b, c, reaction, inverse, along_x, along_y, across, w, out, wrap_y, wrap_x, ny, nx, bounds):
-    for n in prange(bounds.size - 1):
-        _restrict_rows(x, b, c, reaction, inverse, along_x, along_y, across, w, out, wrap_y, wrap_x, ny, nx, bounds[n], bounds[n + 1])
 
 
 @njit(cache=True)
@@ -732,7 +699,7 @@ def _spread_odd(row, near, far, w2, w3, w4, w5, w6, w7):
         row[-3] += w2[-3] * near[-3] + w3[-3] * far[-3]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _prolong_rows(x, inverse, w, coarse, wrap_y, wrap_x, ny, nx, first, last):
     for a in range(first + 2, last + 2):
         for f in range(x.shape[0]):
@@ -755,13 +722,7 @@ def _wrap_row(x, i, wrap_y, wrap_x):
             x[1, :] = x[i]
 
 
-@njit(cache=True, parallel=True)
-def _prolong_parallel(x, inverse, w, coarse, wrap_y, wrap_x, ny, nx, bounds):
-    for n in prange(bounds.size - 1):
-        _prolong_rows(x, inverse, w, coarse, wrap_y, wrap_x, ny, nx, bounds[n], bounds[n + 1])
-
-
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _residual_rows(x, b, c, reaction, along_x, along_y, across, r, factor, first, last):
     columns = x.shape[2] - 4
     nothing, s, t = np.zeros(x.shape[2], x.dtype), np.empty(columns, x.dtype), np.empty(columns, x.dtype)
@@ -778,22 +739,10 @@ def _add_scaled(r, b, t, factor):
         r[j + 2] = b[j + 2] + factor * t[j]
 
 
-@njit(cache=True, parallel=True)
-def _residual_parallel(x, b, c, reaction, along_x, along_y, across, r, factor, bounds):
-    for n in prange(bounds.size - 1):
-        _residual_rows(x, b, c, reaction, along_x, along_y, across, r, factor, bounds[n], bounds[n + 1])
-
-
-@njit(cache=True)
-def _combine_piece(x, first, y, second):
-    for j in range(x.size):
+@njit(cache=True, nogil=True)
+def _combine_piece(x, first, y, second, begin, end):
+    for j in range(begin, end):
         x[j] = first * x[j] + second * y[j]
-
-
-@njit(cache=True, parallel=True)
-def _combine(x, first, y, second, cuts):
-    for n in prange(cuts.size - 1):
-        _combine_piece(x[cuts[n]:cuts[n + 1]], first, y[cuts[n]:cuts[n + 1]], second)
 
 
 # CUDA

@@ -16,9 +16,10 @@ is zero at a side that ends and a copy of the far side at one that wraps. `embed
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from .backend import array_module, launch, on_device
+from .threads import in_pieces, processors
 
 PAD = 2
 _THREADS = (32, 4)
@@ -137,8 +138,7 @@ def wrap(a, periodic):
 
 def chunks(rows, least=64):
     """Row numbers that cut `rows` into even-sized pieces, one or a few a thread: int64, from 0 to rows."""
-    from numba import get_num_threads
-    pieces = max(1, min(rows // least, 4 * get_num_threads()))
+    pieces = max(1, min(rows // least, 2 * processors()))
     return np.append(np.arange(pieces) * rows // pieces // 2 * 2, rows).astype(np.int64)
 
 
@@ -204,7 +204,7 @@ def inner_row(t, s, u, c, reaction, i, along_x, along_y, across):
             t[j] -= loss[j + 2] * row[j + 2]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _apply_rows(k, reaction, along_x, along_y, across, free, masked, u, q, first, last):
     fields, columns = u.shape[0], u.shape[2] - 4
     nothing, s, t = np.zeros(u.shape[2]), np.empty(columns), np.empty(columns)
@@ -235,12 +235,8 @@ def _store_row(q, t, free, masked, u):
     return total.sum()
 
 
-@njit(cache=True, parallel=True)
 def _apply_cpu(k, reaction, along_x, along_y, across, free, masked, u, q, bounds):
-    dots = np.zeros((bounds.size - 1, u.shape[0]))
-    for n in prange(bounds.size - 1):
-        dots[n] = _apply_rows(k, reaction, along_x, along_y, across, free, masked, u, q, bounds[n], bounds[n + 1])
-    return dots
+    return np.array(in_pieces(_apply_rows, bounds, k, reaction, along_x, along_y, across, free, masked, u, q))
 
 
 def _apply_cuda(operator, u, q, masked):

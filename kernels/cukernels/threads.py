@@ -1,7 +1,28 @@
 """Compiled loops on every processor, without the seconds that numba's own parallel loops take to compile."""
 
+import functools
 import os
 from concurrent.futures import ThreadPoolExecutor
+
+
+def processors():
+    """How many processors this process may use, 64 at most."""
+    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 64)
+
+
+def in_pieces(function, bounds, *args):
+    """[function(*args, first, last)] for each two neighbouring bounds, side by side; the first raises for all.
+
+    For numba functions compiled with nogil that are called often: the threads stay.
+    """
+    if len(bounds) == 2:
+        return [function(*args, bounds[0], bounds[1])]
+    return list(_pool(os.getpid()).map(lambda n: function(*args, bounds[n], bounds[n + 1]), range(len(bounds) - 1)))
+
+
+@functools.cache
+def _pool(process):  # a forked child has none of its parent's threads
+    return ThreadPoolExecutor(processors())
 
 
 def in_threads(function, count, *args, least=20000):
@@ -9,7 +30,7 @@ def in_threads(function, count, *args, least=20000):
 
     For numba functions compiled with nogil: parts are independent, so the result doesn't depend on their number.
     """
-    workers = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 64)
+    workers = processors()
     parts = max(1, min(4 * workers, count // least))
     bounds = [count * i // parts for i in range(parts + 1)]
     if parts == 1 or workers == 1:
