@@ -74,11 +74,11 @@ def _load(code):
     library = BUILD / f"{key}.so"
     if not library.exists():
         BUILD.mkdir(parents=True, exist_ok=True)
-        part = BUILD / f"{key}.{os.getpid()}"
+        part = BUILD / f"{key}-{os.getpid()}"
         part.with_suffix(".cpp").write_text(unit)
-        done = subprocess.run([*command, str(part.with_suffix(".cpp")), "-o", str(part) + ".so"], capture_output=True, text=True)
+        done = subprocess.run([*command, str(part.with_suffix(".cpp")), "-o", str(part.with_suffix(".so"))], capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"the emulator can't compile this .cu:\n{done.stderr[:4000]}")
         part.with_suffix(".cpp").unlink()
-        os.replace(str(part) + ".so", library)
+        os.replace(str(part.with_suffix(".so")), library)
     return ctypes.CDLL(str(library))
