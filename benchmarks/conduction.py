@@ -114,7 +114,7 @@ def _iterations(device, n, sizes, contrasts=(1e2, 1e3, 1e4, 1e6)):
 
 
 def _memory(n):
-    code = (f"import resource, time, benchmarks.conduction as b; k = b.blocks(%d, 16, [1.0, 17.0, 300.0]); t = time.perf_counter();"
+    code = (f"import resource, time, benchmarks.conduction as b; k = b.blocks({n}, 16, [1.0, 17.0, 300.0]); t = time.perf_counter();"
             " r = b.conductance(k); t = time.perf_counter() - t;"
             " print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, t, r.iterations)")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
