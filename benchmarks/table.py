@@ -6,6 +6,7 @@ import re
 
 HERE = pathlib.Path(__file__).parent
 README = HERE.parent / "README.md"
+ACCURACY = {"segmentation"}  # benchmarks whose rows are about being right, not about being fast
 START, END = "<!-- table: python -m benchmarks.table -->", "<!-- end -->"
 
 
@@ -18,13 +19,23 @@ def newest_reports():
 
 
 def lines(report):
-    yield f"{report['device']}, {report['date']}, Python {report['python']}; `python -m benchmarks` checks the answers before it times them."
+    limit = report["memory_bandwidth_gb_s"]
+    yield (f"{report['device']}, {report['date']}, Python {report['python']}"
+           + (f", {limit:.0f} GB/s of memory bandwidth measured" if limit else "") + ". Answers are compared before anything is timed.")
     yield ""
-    yield "| what | here | peer | peer takes | ratio |"
-    yield "| --- | ---: | --- | ---: | ---: |"
+    yield "| what | here | of bandwidth | peer | peer takes | ratio |"
+    yield "| --- | ---: | ---: | --- | ---: | ---: |"
     for row in report["rows"]:
-        if isinstance(row.get("ratio"), float | int):
-            yield f"| {row['what']} | {_seconds(row['ours_s'])} | {row['peer']} | {_seconds(row['peer_s'])} | {row['ratio']:.1f} × |"
+        if isinstance(row.get("ratio"), float | int) and row["benchmark"] not in ACCURACY:
+            share = f"{100 * row['fraction_of_bandwidth']:.0f} %" if "fraction_of_bandwidth" in row else ""
+            yield f"| {row['what']} | {_seconds(row['ours_s'])} | {share} | {row['peer']} | {_seconds(row['peer_s'])} | {row['ratio']:.1f} × |"
+    yield ""
+    yield "| what | found |"
+    yield "| --- | --- |"
+    for row in report["rows"]:
+        if "ratio" not in row or row["benchmark"] in ACCURACY:
+            peer = f" ({row['peer']})" if row.get("peer") else ""
+            yield f"| {row['what']} | {row.get('check', '')}{peer} |"
 
 
 def _seconds(s):
