@@ -52,5 +52,26 @@ def run(image, out, device, quiet, **options):
         pipeline.run(image, out, device=device, say=say, **options)
 
 
+@main.command()
+@click.argument("source")
+@click.option("-o", "--out", required=True, type=click.Path(), help="Folder for the picture and its truth.")
+@click.option("--scale", default=1.0, show_default=True, type=click.FloatRange(0.01, 16), help="Pixels for one unit of the SVG, or for one nm.")
+@click.option("--dose", type=float, help="Electrons a pixel [100].")
+@click.option("--kv", type=float, help="Beam energy, 5-40 kV [20].")
+@click.option("--blur", "blur_px", type=float, help="Standard deviation of the beam, pixels [1].")
+@click.option("--edge", type=float, help="Brightening at edges, share of the yield [0].")
+@click.option("--streaks", type=float, help="Charging: brightness change along a scan line, share [0].")
+@click.option("--curtain", type=float, help="Curtaining: brightness change of a column, share [0].")
+@click.option("--drift", "drift_px", type=float, help="How far the sample creeps during the frame, pixels [0].")
+@click.option("--background", type=float, help="Brightness change over the frame, share [0].")
+@click.option("--seed", type=click.IntRange(0), help="Of all chance [0].")
+def phantom(source, out, **options):
+    """Draw SOURCE (an SVG with lime tracks and red vias, or "stack": a cross-section) as a microscope would see it, with its truth."""
+    with refusing():
+        from chipmap import phantom
+
+        phantom.run(source, out, say=click.echo, **options)
+
+
 if __name__ == "__main__":
     main()

@@ -29,6 +29,11 @@ def write_confidence(path, confidence, pixel_size_m):
     _write_ome(path, confidence.astype(np.float32), pixel_size_m, "confidence", {"unit": "1"}, photometric="minisblack")
 
 
+def write_picture(path, grey, pixel_size_m):
+    """Grey values (H, W), in their own type, as OME-TIFF."""
+    _write_ome(path, grey, pixel_size_m, "grey", {}, photometric="minisblack")
+
+
 def write_table(path, columns):
     """A table of columns (dict name -> sequence of K) as CSV; NaN is left empty."""
     cells = [[_text(value) for value in column] for column in columns.values()]
