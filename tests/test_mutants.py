@@ -21,4 +21,5 @@ def test_a_broken_kernel_turns_a_test_red(stem, kernel):
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", "-k", "emulated", f"tests/test_{stem}.py", "-p", "no:cacheprovider"],
         cwd=ROOT, env={**os.environ, "CUKERNELS_BREAK": kernel}, capture_output=True, text=True)
-    assert done.returncode == 1, f"breaking {kernel} of {stem}.cu went unnoticed:\n{done.stdout[-2000:]}"
+    # 1: a test failed; negative: reading what was never written crashed the process
+    assert done.returncode == 1 or done.returncode < 0, f"breaking {kernel} of {stem}.cu went unnoticed:\n{done.stdout[-2000:]}"
