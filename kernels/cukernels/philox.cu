@@ -1,15 +1,6 @@
 #include "philox.cuh"
 
-// log and the normal quantile from + - * / sqrt and frexp alone, in the order of philox.py: the same bits everywhere.
-__device__ double log_same_bits(double x) {
-    int e;
-    double m = frexp(x, &e);
-    if (m < 0.70710678118654752) { m *= 2.0; e -= 1; }
-    double s = (m - 1.0) / (m + 1.0), z = s * s, sum = 0.0;
-    for (int k = 25; k >= 3; k -= 2) sum = (sum + 1.0 / k) * z;
-    return (2.0 * s + 2.0 * s * sum) + e * 0.69314718055994531;
-}
-
+// The normal quantile from + - * / sqrt and frexp alone, in the order of philox.py: the same bits everywhere.
 __device__ double ratio(const double* t, double r) {
     double a = t[7], b = t[15];
     for (int i = 6; i >= 0; --i) { a = a * r + t[i]; b = b * r + t[8 + i]; }

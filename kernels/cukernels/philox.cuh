@@ -31,3 +31,13 @@ __device__ inline double philox_uniform(u64 seed, u64 sample, u64 item) {
     Words r = philox_words(seed, sample, item);
     return philox_unit(r.w[0], r.w[1]);
 }
+
+// log from + - * / and frexp alone, in the order of philox.py: the same bits everywhere.
+__device__ inline double log_same_bits(double x) {
+    int e;
+    double m = frexp(x, &e);
+    if (m < 0.70710678118654752) { m *= 2.0; e -= 1; }
+    double s = (m - 1.0) / (m + 1.0), z = s * s, sum = 0.0;
+    for (int k = 25; k >= 3; k -= 2) sum = (sum + 1.0 / k) * z;
+    return (2.0 * s + 2.0 * s * sum) + e * 0.69314718055994531;
+}

@@ -135,13 +135,14 @@ def quantile(u):
     q = u - 0.5
     if abs(q) <= 0.425:
         return q * _ratio(_QUANTILE[0], 0.180625 - q * q)
-    r = math.sqrt(-_log(u if q < 0.0 else 1.0 - u))
+    r = math.sqrt(-log_same_bits(u if q < 0.0 else 1.0 - u))
     x = _ratio(_QUANTILE[1], r - 1.6) if r <= 5.0 else _ratio(_QUANTILE[2], r - 5.0)
     return -x if q < 0.0 else x
 
 
 @njit(cache=True, nogil=True)
-def _log(x):
+def log_same_bits(x):
+    """The natural logarithm of x > 0, the same bits on every machine, for use inside numba loops."""
     # libm's last bit differs from machine to machine, + - * / and sqrt don't: log by 2 atanh((m-1)/(m+1))
     m, e = math.frexp(x)
     if m < 0.70710678118654752:

@@ -1,0 +1,227 @@
+"""What is out in every hour: two-state items that fail and come back, walked from change to change.
+
+Time is whole hours. An item that is in at hour t is out at t + 1 with a chance that depends on the item (and, where asked,
+on t); one that is out comes back likewise. So its stays are geometric, and one logarithm a stay is all the chance needed.
+The draws are a function of (seed, sample, stream, number of the draw): any split of the samples gives the same hours.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from .backend import array_module, grid, launch, on_device, to_host
+from .philox import log_same_bits, philox, unit
+from .threads import in_threads
+
+_32, _ONE = np.uint64(32), np.uint64(1)
+
+
+class Items(NamedTuple):
+    """N items that fail. NumPy or CuPy, all of one kind.
+
+    column (N,) int32: where the item's power is lost, 0 .. C-1. stream (N,) int64, 0 .. 2**32-1: its random numbers;
+    items of one stream with the same chances fail and return together. start (N,) float64: chance of being out in hour 0.
+    fail, back (N,) float64: hazard an hour, -log(1 - chance of failing, of coming back), 0 .. infinity.
+    season (N,) int32: row of `seasons` that takes the place of `fail`, -1 for none.
+    first (N+1,) int32: where each item's pieces begin. begin (P,) int32: first hour of a piece, 0 for an item's first.
+    power (P,) int32 >= 0: what is lost in an hour of the piece while the item is out.
+    seasons (B, T+1) float64: sums of failure hazards over the hours before each, from 0.
+    """
+
+    column: np.ndarray
+    stream: np.ndarray
+    start: np.ndarray
+    fail: np.ndarray
+    back: np.ndarray
+    season: np.ndarray
+    first: np.ndarray
+    begin: np.ndarray
+    power: np.ndarray
+    seasons: np.ndarray
+
+
+def lost_power(items, seed, samples, hours, columns):
+    """What is out: (S, C, T) int32, C = columns and T = hours, for each of samples (S,) int64.
+
+    items: `Items`. seed: 0 .. 2**64-1. Sums are of integers, so they are the same on every device and in any order.
+    Raises ValueError for a chance or power outside its range, a column or stream there is none of, NaN, pieces that don't
+    begin at 0 and rise, and for a column whose items add up to more than 2**31-1.
+    """
+    xp, items, samples = _checked(items, seed, samples, hours, columns)
+    lost = xp.zeros((len(samples), columns, hours), np.int32)
+    if on_device(lost):
+        return _lost_power_cuda(items, np.uint64(seed), samples, lost)
+    in_threads(_lost_samples, len(samples), items, np.uint64(seed), samples, lost, least=1)
+    return lost
+
+
+def short_hours(items, seed, samples, margin, columns):
+    """The hours in which some region lacks power of its own.
+
+    margin: (R, T) int64, what a region has over its load with everything in; the first R of `columns` are regions.
+    Returns sample (K,) int64, a row of `samples`; hour (K,) int64; lost (K, C) int32: the hours in which
+    lost > margin for at least one region, by sample, then by hour. Otherwise as `lost_power`.
+    """
+    R, T = margin.shape
+    xp, items, samples = _checked(items, seed, samples, T, columns)
+    if R > columns:
+        raise ValueError(f"margin has {R} regions and there are {columns} columns: the first columns are the regions")
+    margin = xp.ascontiguousarray(margin.astype(np.int64))
+    if on_device(margin):
+        return _short_hours_cuda(items, seed, samples, margin, columns)
+    parts = in_threads(_short_samples, len(samples), items, np.uint64(seed), samples, margin, columns, least=1)
+    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+
+
+def _checked(items, seed, samples, hours, columns):
+    xp = array_module(*items, samples)
+    if not 0 <= int(seed) < 2**64:
+        raise ValueError(f"seed {seed} is outside 0 .. 2**64-1: choose another")
+    kinds = (np.int32, np.int64, float, float, float, np.int32, np.int32, np.int32, np.int32, float)
+    items = Items(*(xp.ascontiguousarray(xp.asarray(a, dtype=kind)) for a, kind in zip(items, kinds, strict=True)))
+    N, B = len(items.column), len(items.seasons)
+    if items.seasons.shape != (B, hours + 1):
+        raise ValueError(f"seasons have shape {items.seasons.shape}: pass rows of {hours + 1} sums for {hours} hours")
+    for name, good in (("column", (items.column >= 0) & (items.column < columns)), ("stream", (items.stream >= 0) & (items.stream < 2**32)),
+                       ("start", (items.start >= 0) & (items.start <= 1)), ("fail", items.fail >= 0), ("back", items.back >= 0),
+                       ("season", (items.season >= -1) & (items.season < B)), ("power", items.power >= 0),
+                       ("seasons", xp.isfinite(items.seasons).all(axis=1) & (items.seasons[:, :1] == 0).all(axis=1) & (xp.diff(items.seasons, axis=1) >= 0).all(axis=1))):
+        if not bool(good.all()):
+            raise ValueError(f"{name}[{int(np.argmin(to_host(good)))}] is out of its range: correct it")
+    _check_pieces(N, columns, *(to_host(a) for a in (items.first, items.begin, items.power, items.column)))
+    return xp, items, xp.ascontiguousarray(xp.asarray(samples).astype(np.int64))
+
+
+def _check_pieces(N, columns, first, begin, power, column):
+    if len(first) != N + 1 or (N and (first[0] != 0 or first[-1] != len(begin) or (np.diff(first) < 1).any())) or len(power) != len(begin):
+        raise ValueError("the pieces of the items don't follow each other: every item has at least one")
+    rises = np.diff(begin) > 0
+    rises[first[1:-1] - 1] = True
+    if N and ((begin[first[:-1]] != 0).any() or not rises.all()):
+        raise ValueError("the pieces of an item must begin at hour 0 and rise")
+    if N and np.bincount(column, np.maximum.reduceat(power, first[:-1]), columns).max() >= 2**31:
+        raise ValueError("the items of a column add up to more than 2**31-1: use a larger unit of power")
+
+
+@njit(cache=True, nogil=True)
+def _lost_samples(items, seed, samples, lost, start, stop):
+    for s in range(start, stop):
+        _walk_all(items, seed, np.uint64(samples[s]), lost[s])
+
+
+@njit(cache=True, nogil=True)
+def _short_samples(items, seed, samples, margin, columns, start, stop):
+    R, T = margin.shape
+    lost, short = np.empty((columns, T), np.int32), np.empty(T, np.bool_)
+    sample, hour, out = np.empty(64, np.int64), np.empty(64, np.int64), np.empty((64, columns), np.int32)
+    count = 0
+    for s in range(start, stop):
+        lost[:] = 0
+        _walk_all(items, seed, np.uint64(samples[s]), lost)
+        short[:] = False
+        for r in range(R):
+            for t in range(T):
+                short[t] |= lost[r, t] > margin[r, t]
+        for t in range(T):
+            if not short[t]:
+                continue
+            if count == len(hour):
+                sample, hour, out = _longer(sample), _longer(hour), _longer(out)
+            sample[count], hour[count], out[count] = s, t, lost[:, t]
+            count += 1
+    return sample[:count], hour[:count], out[:count]
+
+
+@njit(cache=True, nogil=True)
+def _longer(a):
+    return np.concatenate((a, np.empty_like(a)))
+
+
+@njit(cache=True, nogil=True)
+def _walk_all(items, seed, sample, lost):
+    """One sample: changes into `lost` (C, T), then their sums along the hours."""
+    for i in range(len(items.column)):
+        _walk(items, seed, sample, i, lost[items.column[i]])
+    for c in range(lost.shape[0]):
+        for t in range(1, lost.shape[1]):
+            lost[c, t] += lost[c, t - 1]
+
+
+@njit(cache=True, nogil=True)
+def _walk(items, seed, sample, i, change):
+    T, t, piece, draw = len(change), 0, items.first[i], np.uint64(1)
+    base = np.uint64(items.stream[i]) << _32
+    a, b, c, d = philox(seed, sample, base)
+    out = unit(a, b) < items.start[i]
+    while t < T:
+        if not draw & _ONE:
+            a, b, c, d = philox(seed, sample, base | (draw >> _ONE))
+        wait = -log_same_bits(unit(c, d) if draw & _ONE else unit(a, b))
+        draw += _ONE
+        if out:
+            until = _leave(t, wait, items.back[i], T)
+            piece = _mark(items, i, piece, t, until, change)
+        elif items.season[i] >= 0:
+            until = _leave_season(t, wait, items.seasons[items.season[i]])
+        else:
+            until = _leave(t, wait, items.fail[i], T)
+        t, out = until, not out
+
+
+@njit(cache=True, nogil=True)
+def _leave(t, wait, hazard, T):
+    """The first hour of the other state: each hour uses up `hazard` of `wait`."""
+    if hazard * (T - t) <= wait:
+        return T
+    return min(t + 1 + int(wait / hazard), T)
+
+
+@njit(cache=True, nogil=True)
+def _leave_season(t, wait, sums):
+    """Likewise with a hazard for each hour: the first hour by which their sum exceeds `wait`, T for none."""
+    goal, low, high = sums[t] + wait, t + 1, len(sums)
+    while low < high:
+        middle = (low + high) // 2
+        if sums[middle] > goal:
+            high = middle
+        else:
+            low = middle + 1
+    return min(low, len(sums) - 1)
+
+
+@njit(cache=True, nogil=True)
+def _mark(items, i, piece, t, until, change):
+    """Power lost in hours t .. until, as changes. Returns the piece of hour t, from which the next search goes on."""
+    last, T = items.first[i + 1] - 1, len(change)
+    while piece < last and items.begin[piece + 1] <= t:
+        piece += 1
+    p, now = piece, 0
+    while True:
+        change[t] += items.power[p] - now
+        now = items.power[p]
+        if p == last or items.begin[p + 1] >= until:
+            break
+        p += 1
+        t = items.begin[p]
+    if until < T:
+        change[until] -= now
+    return piece
+
+
+def _lost_power_cuda(items, seed, samples, lost):
+    import cupy
+    S, C, T = lost.shape
+    count = S * len(items.column)
+    if count:
+        launch("chronology", "walk", grid(count, 128), 128, *items, seed, samples, lost, np.int32(len(items.column)), np.int32(C), np.int32(T),
+               np.int64(count))
+    return cupy.cumsum(lost, axis=2, dtype=np.int32)
+
+
+def _short_hours_cuda(items, seed, samples, margin, columns):
+    import cupy
+    R, T = margin.shape
+    lost = _lost_power_cuda(items, np.uint64(seed), samples, cupy.zeros((len(samples), columns, T), np.int32))
+    sample, hour = cupy.nonzero((lost[:, :R] > margin).any(axis=1))
+    return sample, hour, cupy.ascontiguousarray(lost[sample, :, hour])
