@@ -1,6 +1,7 @@
 // The fair split of flow.py, one hour a block. Where the CPU half passes lack on from a queue, a block works level by
 // level; the minimum cuts, and so every result, are the same.
 #include "network.cuh"
+#include "bring.cuh"
 
 // The working arrays of an hour: 2E + 5R units, then 4R ints.
 struct Hour {
@@ -12,52 +13,6 @@ __device__ Hour place(const Network& net, units* memory) {
     units* u = memory + 2 * net.E;
     int *i = (int*)(u + 5 * net.R), R = net.R;
     return {memory, u, u + R, u + 2 * R, u + 3 * R, u + 4 * R, i, i + R, i + 2 * R, i + 3 * R};
-}
-
-// Breadth first from stock, with the power: depth R is out of reach. Returns the greatest depth within reach.
-__device__ int measure(const Network& net, Hour& now) {
-    EACH(i, net.R) now.depth[i] = now.stock[i] > 0 ? 0 : net.R;
-    __syncthreads();
-    for (int deepest = 0;; deepest++) {
-        int met = 0;
-        EACH(j, net.R) if (now.depth[j] == net.R)
-            for (int p = net.first[j]; p < net.first[j + 1]; p++)
-                if (now.depth[net.to[p]] == deepest && now.room[p] > 0) { now.depth[j] = deepest + 1; met = 1; break; }
-        if (!__syncthreads_or(met)) return deepest;
-    }
-}
-
-// Hand the lack of region j to the regions one step nearer to stock. Only this thread touches its corridors now.
-__device__ void pass_on(const Network& net, Hour& now, int j) {
-    units left = now.lack[j], before = left;
-    for (int p = net.first[j]; p < net.first[j + 1] && left > 0; p++) {
-        int i = net.to[p];
-        if (now.depth[i] != now.depth[j] - 1 || now.room[p] <= 0) continue;
-        units m = left < now.room[p] ? left : now.room[p];
-        now.room[p] -= m;
-        now.room[net.mate[p]] += m;
-        add(&now.lack[i], m);
-        left -= m;
-    }
-    now.lack[j] -= before - left;
-}
-
-__device__ void bring(const Network& net, Hour& now) {
-    for (;;) {
-        int deepest = measure(net, now), moving = 0;
-        EACH(i, net.R) moving |= now.lack[i] > 0 && now.depth[i] < net.R;
-        if (!__syncthreads_or(moving)) return;
-        for (int d = deepest; d > 0; d--) {
-            EACH(j, net.R) if (now.depth[j] == d && now.lack[j] > 0) pass_on(net, now, j);
-            __syncthreads();
-        }
-        EACH(i, net.R) {
-            units m = now.lack[i] < now.stock[i] ? now.lack[i] : now.stock[i];
-            now.lack[i] -= m;
-            now.stock[i] -= m;
-        }
-        __syncthreads();
-    }
 }
 
 // Cut the corridors between groups and sides, and make each connected piece a group numbered by its lowest region.

@@ -1,4 +1,4 @@
-// Regions joined by corridors, and one hour of it in whole units of power: what flow.cu and carry.cu share.
+// Regions joined by corridors, and one hour of it in whole units of power: what flow.cu, carry.cu and headroom.cu share.
 // The words are those of flow.py. One block works on one hour; its threads stride over regions.
 
 #define EACH(i, n) for (int i = threadIdx.x; i < (n); i += blockDim.x)
