@@ -35,21 +35,38 @@ def main():
 @click.option("-o", "--out", required=True, type=click.Path(), help="Folder for the results; made whole or not at all.")
 @click.option("--pixel-size", metavar="LENGTH", help="Size of a pixel, as 1.65nm or 2.2x2.4nm (height x width); default: the microscope's tags.")
 @click.option("--phases", type=click.IntRange(1, 8), help="How many phases the picture has; default: the evidence decides.")
-@click.option("--materials", metavar="NAMES", help="Materials from dark to bright, as SiO2,Cu.")
+@click.option("--materials", metavar="NAMES", 
+              help="Materials that are there, as SiO2,Cu, in any order: their backscatter says which grey is which. As many phases are looked for.")
 @click.option("--legend", metavar="PAIRS", help="Which grey is which, as 'bright=Cu dark=SiO2'.")
 @click.option("--process", metavar="NAME", help="Process table (a name of chipmap/processes or a TOML file): what the chip can hold.")
 @click.option("--crop", metavar="BOX", help="Rows and columns to keep, as 0:700,0:1024.")
 @click.option("--simplify", "simplify_px", type=click.FloatRange(0, 100), default=0, show_default=True,
               help="Simplify the polygons' shared borders by about so many pixels; 0 keeps every pixel corner.")
+@click.option("--physics", default="heat,current", show_default=True, metavar="NAMES",
+              help="What to solve: heat, current, stress, several with commas, or all. Heat: 1 K between left and right.")
+@click.option("--set", "settings", multiple=True, metavar="NUMBER",
+              help="Use this number instead of the library's: Cu.thermal_conductivity=320 (or =low,value,high), or a TOML file. Repeatable.")
+@click.option("--thickness", metavar="LENGTH",
+              help="Of the layer, into the picture, as 90nm: metals then get the resistivity of lines of their measured width.")
+@click.option("--terminals", metavar="NAMES",
+              help="Current between these sides or objects (numbers of objects.csv), as left,right or 3,17; the first is at the voltage, the "
+                   "others at 0. Default: left and right, else top and bottom.")
+@click.option("--voltage", type=float, default=1e-3, show_default=True, help="Of the current, V.")
+@click.option("--temperature-change", type=float, default=100.0, show_default=True, help="Of the stress, K, the same everywhere.")
+@click.option("--fixed", default="left x,bottom y", show_default=True, metavar="SIDES",
+              help="Sides that the stress holds, each alone or with the direction held; the others are free.")
+@click.option("--plane", type=click.Choice(["strain", "stress"]), default="strain", show_default=True,
+              help="Stress of a thick slab (strain) or of a thin foil (stress).")
 @click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"]))
 @click.option("--quiet", is_flag=True, help="Say nothing unless something is wrong.")
-def run(image, out, device, quiet, **options):
-    """Name the materials of a picture (PNG, TIFF, JPEG), measure its objects, and let heat and current flow through it."""
+def run(image, out, device, quiet, terminals, voltage, temperature_change, fixed, plane, **options):
+    """Name the materials of a picture (PNG, TIFF, JPEG), measure its objects, and solve heat, current and stress in it."""
     say = (lambda line: None) if quiet else click.echo
     with refusing():
         from chipmap import pipeline
 
-        pipeline.run(image, out, device=device, say=say, **options)
+        boundaries = {"terminals": terminals, "voltage": voltage, "temperature_change": temperature_change, "fixed": fixed, "plane": plane}
+        pipeline.run(image, out, device=device, say=say, boundaries=boundaries, **options)
 
 
 @main.command()

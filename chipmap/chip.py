@@ -6,6 +6,7 @@ import numpy as np
 from cukernels.backend import to_host
 
 from chipmap.identify import SURE
+from chipmap.library import Sample
 from chipmap.objects import Objects
 
 MOST_CANDIDATES = 4     # a phase that more materials than this share is not known: no physics is done on it
@@ -14,8 +15,8 @@ MOST_CANDIDATES = 4     # a phase that more materials than this share is not kno
 @dataclass
 class Chip:
     """image (H, W) float32, labels (H, W) int 0..M-1, confidence (H, W): NumPy. names: M shown names, a set ("Ta or W")
-    where the evidence ends there. picture, prepared, phases, named: what the steps returned, for what they say in words.
-    heat, current: `physics.Flow`."""
+    where the evidence ends there. sample: `library.Sample`. answers: name of the physics -> `answer.Answer`. picture,
+    prepared, phases, named: what the steps returned, for what they say in words."""
 
     image: np.ndarray
     labels: np.ndarray
@@ -23,19 +24,26 @@ class Chip:
     names: list
     pixel_size_m: tuple
     objects: Objects
-    heat: object
-    current: object
+    sample: object
+    answers: dict
     picture: object
     prepared: object
     phases: object
     named: object
 
 
-def gather(picture, prepared, phases, named, objects, heat, current):
+def gather(picture, prepared, phases, named, objects, sample, answers):
     """The results of the steps, arrays brought to the host once."""
+    table = objects.table | {name: column for answer in answers.values() for name, column in answer.columns.items()}
     return Chip(to_host(prepared.image), to_host(named.labels), to_host(named.confidence), shown_names(named),
-                picture.pixel_size_m, Objects(to_host(objects.labels), objects.table), heat.host(), current.host(),
-                picture, prepared, phases, named)
+                picture.pixel_size_m, Objects(to_host(objects.labels), table), sample,
+                {name: answer.host() for name, answer in answers.items()}, picture, prepared, phases, named)
+
+
+def sample_of(named, objects, pixel_size_m, library, thickness_m=None):
+    """The `library.Sample` that the physics is done on."""
+    return Sample(objects.labels, objects.table["phase"], plausible(named), objects.table["width_nm"] * 1e-9, pixel_size_m,
+                  library, thickness_m)
 
 
 def shown_names(named):

@@ -7,7 +7,10 @@ from cukernels.run import write_json
 
 from chipmap import chip
 from chipmap.layout import look
+from chipmap.nets import net_table
 from chipmap.vti import write_vti
+
+EFFECTIVE = {"heat": "thermal_conductivity", "current": "electrical_conductivity"}
 
 
 def write_labels(path, phases, names, pixel_size_m):
@@ -50,20 +53,21 @@ def write_files(folder, seen, lines):
     write_confidence(folder / "confidence.ome.tif", seen.confidence, seen.pixel_size_m)
     write_table(folder / "objects.csv", seen.objects.table)
     write_table(folder / "lines.csv", lines)
+    write_table(folder / "nets.csv", net_table(seen.objects.table))
+    for answer in seen.answers.values():
+        for name, columns in answer.tables.items():
+            write_table(folder / name, columns)
     write_fields(folder / "fields.vti", seen)
 
 
 def write_fields(path, seen):
-    """Conductivities, temperature, potential, heat flux and current density for ParaView; lengths in nm."""
+    """Every field of every physics for ParaView, units in the names; lengths in nm."""
     cells = {"material": seen.labels.astype(np.uint8), "object": seen.objects.labels.astype(np.int32),
              "confidence": seen.confidence.astype(np.float32)}
     points = {}
-    for flow, k, flux, potential in ((seen.heat, "thermal_conductivity_w_mk", "heat_flux_w_m2", "temperature_rise_k"),
-                                     (seen.current, "electrical_conductivity_s_m", "current_density_a_m2", "potential_v")):
-        if flow.density is not None:
-            cells[k] = np.array(flow.conductivity)[seen.labels]
-            cells[flux] = flow.density
-            points[potential] = flow.potential
+    for answer in seen.answers.values():
+        cells |= answer.cells
+        points |= answer.points
     dy, dx = (1e9 * size for size in seen.pixel_size_m)
     write_vti(path, (dy, dx), cells, points, {"pixel_size_nm_x_y": (dx, dy)})
 
@@ -79,9 +83,11 @@ def write_results(path, seen, lines, layers):
         "phases": {"count": len(seen.phases.level), "chosen_by_evidence": seen.phases.chosen,
                    "evidence_nats": {str(n): float(e) for n, e in seen.phases.evidence.items()}},
         "objects": _objects(seen, lines),
-        "effective": {"thermal_conductivity": seen.heat.facts, "electrical_conductivity": seen.current.facts},
+        "effective": {EFFECTIVE[name]: answer.facts for name, answer in seen.answers.items() if name in EFFECTIVE},
+        **{name: answer.facts for name, answer in seen.answers.items() if name not in EFFECTIVE},
+        "properties": seen.sample.library.report(),
         "layout": {"gds_database_unit_m": layers["database_unit_m"], "layers": layers["layers"], "coordinates": "x right, y up, lower left corner"},
-        "notes": [*seen.picture.notes, *seen.phases.notes, *seen.named.notes, *filter(None, (seen.heat.note, seen.current.note))],
+        "notes": [*seen.picture.notes, *seen.phases.notes, *seen.named.notes, *(a.note for a in seen.answers.values() if a.note)],
     }
     write_json(path, results)
     return results

@@ -1,150 +1,253 @@
-"""Materials to conductivities, and the heat and the current that flow through the picture from side to side."""
+"""Heat and current through the picture: from side to side, or between terminals the user names."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from cukernels.backend import NotConverged, array_module, to_host
+from cukernels.components import pieces
 
-from chipmap import InputError, materials
-from chipmap.solve import conductance, effective_conductivity
+from chipmap import InputError, terminals
+from chipmap.answer import Answer, Picture, at_pixels, by_object, nothing
+from chipmap.solve import Conductor, conductance, effective_conductivity
 
 CONDUCTOR_OHM_M = 1e-3      # what resists more is insulating here: its conductivity is exactly 0
 SIDES = {0: "top to bottom", 1: "left to right"}
 HEAT_K = 1.0                # between the two sides; everything is linear in it
 CURRENT_V = 1e-3
+UNNAMED = "not every phase has a material, name them with --materials, --legend or --process"
 
 
 @dataclass
-class Flow:
-    """One driven problem. Arrays are None where nothing flows.
+class Driven:
+    """A solved side-to-side problem, for what looks at it afterwards.
 
-    potential: (H+1, W+1) at pixel corners, temperature rise (K) or electric potential (V), 0 where nothing determines
-    it. conductivity: M values, of each phase. density: (H, W, 2), mean flux in each pixel along x and y (down), W/m2 or A/m2. facts: what results.json says
-    about it. note: why there is no field, or "".
+    k: `library.Spread` of the objects' conductivity. potential: (H+1, W+1), the drop times the unit solution. density:
+    (H, W, 2) mean flux of each pixel, x and y (down). shares: (K,) each object's share of the dissipated power.
     """
 
+    k: object
     potential: object
     density: object
-    conductivity: list = field(default_factory=list)
-    facts: dict = field(default_factory=dict)
-    note: str = ""
-
-    def host(self):
-        """The same with NumPy arrays."""
-        move = lambda a: None if a is None else to_host(a)  # noqa: E731
-        return Flow(move(self.potential), move(self.density), self.conductivity, self.facts, self.note)
+    shares: np.ndarray
 
 
-def heat(phases, candidates, pixel_size_m):
+def heat(sample):
     """Steady conduction of heat: 1 K between left and right, top and bottom insulated; and the periodic tensor.
 
-    phases: (H, W) int, 0..M-1. candidates: M lists of materials that may be it, the likeliest first; [] for unknown.
-    pixel_size_m: (dy, dx). Returns a Flow, arrays of the kind of `phases`; its note says why where a phase is unknown.
-    Raises InputError where the library lacks a conductivity.
+    sample: `library.Sample`. Returns an Answer; its note says why where a phase is unknown. Raises InputError where the
+    library lacks a conductivity.
     """
-    if not all(candidates):
-        return _nothing("no heat: not every phase has a material, name them with --materials or --process")
-    spread = [_range(names, "thermal_conductivity_w_mk") for names in candidates]
-    return _drive(phases, spread, pixel_size_m, (1,), HEAT_K, "W/(m K)", "K", "W/m2")
+    if not sample.named:
+        return nothing(f"no heat: {UNNAMED}"), None
+    k = sample.thermal_conductivity()
+    if not (k.value > 0).all():
+        names = sorted({sample.candidates[m][0] for m in sample.phase[k.value <= 0]})
+        raise InputError(f"thermal conductivity of {', '.join(names)} is not above zero: set it with --set {names[0]}.thermal_conductivity=NUMBER")
+    facts, driven = _drive(sample, k, (1,), HEAT_K, "W/(m K)", "K", "W/m2")
+    if driven is None:
+        return nothing(facts), None
+    rise = at_pixels(driven.potential)
+    columns = by_object(sample.objects, len(sample.phase), mean_temperature_rise_k=rise, highest_temperature_rise_k=rise)
+    return Answer(facts, {"temperature_rise_k": driven.potential},
+                  {"thermal_conductivity_w_mk": _map(sample, k.value), "heat_flux_w_m2": driven.density}, columns,
+                  pictures=[Picture("temperature.png", rise, "temperature rise", "K",
+                                    f"heat: {HEAT_K:g} K {facts['field']['direction']}, other sides insulated")]), driven
 
 
-def current(phases, candidates, pixel_size_m):
-    """Direct current: 1 mV between left and right, else, where no path leads there, between top and bottom.
+def current(sample, named_terminals=None, volts=CURRENT_V):
+    """Direct current between terminals: sides or objects, the first at `volts`, the others at 0.
 
-    What resists more than 1e-3 ohm m is an exact insulator. Arguments and errors as of `heat`; where no conductor joins
-    two opposite sides the Flow has no arrays and says so.
+    named_terminals: as of `terminals.parse`, or None: left and right, else, where no path leads there, top and bottom.
+    What resists more than 1e-3 ohm m is an exact insulator. Returns an Answer; where no conductor joins two opposite
+    sides it has no fields and says so. Raises InputError for terminals that can't be used.
     """
-    if not all(candidates):
-        return _nothing("no current: not every phase has a material, name them with --materials or --process")
-    spread = [_conductivity(names) for names in candidates]
-    if not any(value > 0 for value, _, _ in spread):
-        return _nothing("no current: none of the materials conducts (resistivity below 1e-3 ohm m)")
-    return _drive(phases, spread, pixel_size_m, (1, 0), CURRENT_V, "S/m", "V", "A/m2")
+    if not sample.named:
+        return nothing(f"no current: {UNNAMED}"), None
+    k = conductivity(sample)
+    if not (k.value > 0).any():
+        return nothing("no current: none of the materials conducts (resistivity below 1e-3 ohm m)"), None
+    if named_terminals:
+        facts, driven = _between(sample, k, named_terminals, volts)
+    else:
+        facts, driven = _drive(sample, k, (1, 0), volts, "S/m", "V", "A/m2")
+    if driven is None:
+        return nothing(facts), None
+    facts |= _islands(sample, k, driven)
+    return Answer(facts, {"potential_v": driven.potential},
+                  {"electrical_conductivity_s_m": _map(sample, k.value), "current_density_a_m2": driven.density},
+                  _current_columns(sample, k, driven), {"terminals.csv": facts.pop("table")} if "table" in facts else {},
+                  [Picture("current_density.png", _size(driven.density), "current density", "A/m²",
+                           f"current: {volts * 1e3:g} mV {facts['field']['direction']}, all else insulated", "magma", 0.999)],
+                  _told(facts["islands"]["objects"])), driven
 
 
-def _drive(phases, spread, pixel_size_m, axes, drop, unit, drop_unit, flux_unit):
-    xp = array_module(phases)
-    dy, dx = pixel_size_m
-    k = xp.asarray(np.array([value for value, _, _ in spread]))[phases]
+def conductivity(sample):
+    """`Spread` of the electrical conductivity of each object, S/m; zeros for an insulator."""
+    from chipmap.library import Spread
+    rho = sample.resistivity()
+    if not (rho.low > 0).all():
+        names = sorted({sample.candidates[m][0] for m in sample.phase[rho.low <= 0]})
+        raise InputError(f"resistivity of {', '.join(names)} is not above zero: set it with --set {names[0]}.resistivity=NUMBER")
+    conducts = rho.value < CONDUCTOR_OHM_M
+    return Spread(*(np.where(conducts, 1 / r, 0.0) for r in (rho.value, rho.high, rho.low)))
+
+
+def flux_density(k, potential, dx, dy):
+    """Mean flux of each pixel, -k grad u at its centre, (H, W, 2): along x, along y (down)."""
+    xp = array_module(potential)
+    flux = xp.empty((*k.shape, 2))
+    one, other = potential[:-1, 1:] - potential[1:, :-1], potential[1:, 1:] - potential[:-1, :-1]
+    flux[..., 0] = -k * (one + other) / (2 * dx)
+    flux[..., 1] = -k * (other - one) / (2 * dy)
+    return flux
+
+
+def _drive(sample, k, axes, drop, unit, drop_unit, flux_unit):
+    """(facts, Driven), or (why not, None)."""
+    dy, dx = sample.pixel_size_m
+    field = _map(sample, k.value)
     for axis in axes:
-        if float(k.min()) > 0 or _spans(k > 0, axis):
+        if float(field.min()) > 0 or _spans(field > 0, axis):
             break
     else:
-        return _nothing("no current: no conductor leads from one side of the picture to the opposite one")
+        return "no current: no conductor leads from one side of the picture to the opposite one", None
     try:
-        solved = conductance(k, axis=axis, dx=dx, dy=dy)
+        solved = conductance(field, axis=axis, dx=dx, dy=dy)
         # a tensor depends on the shape of the pixel only
-        tensor = np.asarray(to_host(effective_conductivity(k, dx=1.0, dy=dy / dx).value))
+        tensor = np.asarray(to_host(effective_conductivity(field, dx=1.0, dy=dy / dx).value))
+        lower = solved.lower
     except NotConverged as error:
-        return _nothing(f"no field in {unit}: {error}")
-    potential = drop * solved.field
-    density = _density(xp, k, potential, dx, dy)
-    length, across = (k.shape[axis] * (dy, dx)[axis], k.shape[1 - axis] * (dy, dx)[1 - axis])
-    shares = _shares(xp, phases, k, density, len(spread))
+        return f"no field in {unit}: {error}", None
+    density = flux_density(field, drop * solved.field, dx, dy)
+    driven = Driven(k, drop * solved.field, density, _shares(sample, field, density))
+    length, across = (field.shape[axis] * (dy, dx)[axis], field.shape[1 - axis] * (dy, dx)[1 - axis])
     side = float(solved.value) * length / across
     facts = {
         "unit": unit,
-        "side_to_side": {"value": side, **_bounds(side, spread, shares), "unit": unit, "direction": SIDES[axis],
+        "side_to_side": {"value": side, "lower": lower * length / across, "upper": side, "unit": unit, "direction": SIDES[axis],
                          "boundary": "two sides fixed, the others insulated",
-                         "lower_and_upper": "bounds for every choice of properties within the materials' ranges, on this geometry"},
+                         "lower_and_upper": "certified bounds of the finite elements on this geometry with these properties",
+                         "over_materials": {**_over_materials(side, k, driven.shares),
+                                            "meaning": "bounds for every choice of properties within the materials' ranges"}},
         "tensor": {"xx": tensor[0, 0], "xy": tensor[0, 1], "yy": tensor[1, 1], "unit": unit, "boundary": "periodic",
                    "axes": "x to the right, y down"},
-        "field": {"drop": drop, "unit": drop_unit, "direction": SIDES[axis], "flux_unit": flux_unit,
-                  "largest_flux": float(xp.sqrt((density ** 2).sum(axis=2)).max())},
-        "dissipation_share": shares,
+        "field": {"drop": drop, "unit": drop_unit, "direction": SIDES[axis], "flux_unit": flux_unit, "largest_flux": float(_size(density).max())},
+        "dissipation_share": np.bincount(sample.phase, driven.shares, len(sample.candidates)).tolist(),
         "iterations": int(solved.iterations),
     }
-    return Flow(potential, density, [value for value, _, _ in spread], facts)
+    return facts, driven
 
 
-def _nothing(note):
-    return Flow(None, None, [], {"note": note}, note)
+def _between(sample, k, named, volts):
+    """(facts, Driven) of current between terminals: conductance and resistance matrices, field of the first against the rest."""
+    xp = array_module(sample.objects)
+    names = terminals.parse(named, len(sample.phase))
+    if len(names) < 2:
+        raise InputError(f"terminals {named!r}: name at least two, as left,right or 3,17")
+    dy, dx = sample.pixel_size_m
+    field = _map(sample, k.value)
+    held = terminals.nodes(names, sample.objects, field > 0)
+    conductor = Conductor(field, dx, dy, held.any(axis=0))
+    try:
+        solved = conductor.solve(values=held.astype(np.float64))
+    except NotConverged as error:
+        return f"no current: {error}", None
+    G = to_host(xp.einsum("sij,tij->st", solved.inflow, held.astype(np.float64)))
+    G = (G + G.T) / 2
+    resistance = _resistances(G)
+    if not np.isfinite(resistance).all():
+        i, j = np.argwhere(~np.isfinite(resistance))[0]
+        raise InputError(f"no conductor joins terminals {names[i]} and {names[j]}: name terminals of one net (column net of objects.csv)")
+    potential = volts * solved.potential[0]
+    density = flux_density(field, potential, dx, dy)
+    texts = [str(name) for name in names]
+    shown = f"{texts[0]} against {', '.join(texts[1:])}"
+    facts = {
+        "unit": "S", "per": "metre of depth", "terminals": texts,
+        "conductance_matrix": {"value": G.tolist(), "unit": "S/m", "meaning": "current into terminal i at 1 V on terminal j, a metre of depth",
+                               "upper": "the value: certified in the sense of quadratic forms"},
+        "resistance": {"value": resistance.tolist(), "lower": resistance.tolist(), "unit": "ohm m",
+                       "meaning": "between two terminals, the others left open; divide by the depth"},
+        "field": {"drop": volts, "unit": "V", "direction": shown, "flux_unit": "A/m2", "largest_flux": float(_size(density).max())},
+        "energy": {"dissipated_w_m": float(volts ** 2 * solved.power[0]), "v_times_i_w_m": float(volts ** 2 * G[0, 0])},
+        "iterations": int(solved.iterations),
+        "table": {"terminal_a": [a for a in texts for _ in texts], "terminal_b": texts * len(texts),
+                  "resistance_ohm_m": resistance.ravel(), "conductance_matrix_s_m": G.ravel()},
+    }
+    if sample.thickness_m:
+        facts["resistance"] |= {"of_the_layer_ohm": (resistance / sample.thickness_m).tolist(), "thickness_m": sample.thickness_m}
+    return facts, Driven(k, potential, density, _shares(sample, field, density))
+
+
+def _resistances(G):
+    """Two-terminal resistances of a conductance matrix; infinite where nothing joins the two."""
+    from scipy.sparse.csgraph import connected_components
+    scale = np.abs(G).max()
+    _, net = connected_components(np.abs(G) > 1e-12 * scale)
+    inverse = np.linalg.pinv(G, rcond=1e-12, hermitian=True)
+    own = np.diag(inverse)
+    return np.where(net[:, None] == net, own[:, None] + own - 2 * inverse, np.inf)
+
+
+def _islands(sample, k, driven):
+    """Conducting objects that no terminal reaches, whose potential nothing determines."""
+    adrift = np.flatnonzero((k.value > 0) & (driven.shares == 0))
+    return {"islands": {"objects": adrift.tolist(), "meaning": "joined to no terminal: no current, potential undetermined and written as 0"}}
+
+
+def _told(islands):
+    if not islands:
+        return ""
+    shown = ", ".join(map(str, islands[:8])) + (f" and {len(islands) - 8} more" if len(islands) > 8 else "")
+    return f"no current in object{'s' * (len(islands) > 1)} {shown}: joined to no terminal, potential undetermined (written as 0)"
+
+
+def _map(sample, values):
+    xp = array_module(sample.objects)
+    return xp.asarray(values)[sample.objects]
+
+
+def _size(density):
+    xp = array_module(density)
+    return xp.hypot(density[..., 0], density[..., 1])
 
 
 def _spans(mask, axis):
     """Whether a piece of `mask`, joined through pixel edges or corners, reaches from one side to the other along `axis`."""
-    from cukernels.components import pieces
     labels, _ = pieces(mask, connectivity=8)
     first, last = (labels[0], labels[-1]) if axis == 0 else (labels[:, 0], labels[:, -1])
     return bool(set(to_host(first).tolist()) & set(to_host(last).tolist()) - {0})
 
 
-def _density(xp, k, potential, dx, dy):
-    """Mean flux of each pixel, -k grad u at its centre, (H, W, 2): along x, along y (down)."""
-    step_x = (potential[:-1, 1:] + potential[1:, 1:] - potential[:-1, :-1] - potential[1:, :-1]) / (2 * dx)
-    step_y = (potential[1:, :-1] + potential[1:, 1:] - potential[:-1, :-1] - potential[:-1, 1:]) / (2 * dy)
-    return xp.stack([-k * step_x, -k * step_y], axis=2)
+def _shares(sample, k, density):
+    """(K,) share of the dissipated power in each object: also how much of the answer's relative change its property makes."""
+    xp = array_module(k)
+    power = (density[..., 0] ** 2 + density[..., 1] ** 2) / xp.where(k > 0, k, 1)
+    total = to_host(xp.bincount(sample.objects.ravel(), weights=power.ravel(), minlength=len(sample.phase)))
+    return total / total.sum()
 
 
-def _shares(xp, phases, k, density, count):
-    """Share of the dissipated power in each phase: also how much of the answer's relative change its property makes."""
-    power = xp.where(k > 0, (density ** 2).sum(axis=2) / xp.where(k > 0, k, 1), 0)
-    total = to_host(xp.bincount(phases.ravel(), weights=power.ravel(), minlength=count))
-    return (total / total.sum()).tolist()
-
-
-def _bounds(value, spread, shares):
-    """{"lower", "upper"} of the effective conductivity over the ranges of the phases' conductivities.
+def _over_materials(value, k, shares):
+    """{"lower", "upper"} of the effective conductivity over the ranges of the objects' conductivities.
 
     By the minimum principles, with the field found as the trial for all other properties: the upper one from Dirichlet's
     (its power with every conductivity at its highest), the lower one from Thomson's (with every one at its lowest).
     """
-    parts = [(share, *facts) for share, facts in zip(shares, spread) if facts[0] > 0]
-    upper = value * sum(share * high / k for share, k, _, high in parts)
-    if any(share > 0 and low == 0 for share, _, low, _ in parts):
+    own = k.value > 0
+    share, value_k, low, high = shares[own], k.value[own], k.low[own], k.high[own]
+    upper = value * float((share * high / value_k).sum())
+    if ((share > 0) & (low == 0)).any():
         return {"lower": 0.0, "upper": upper}
-    return {"lower": value / sum(share * k / low for share, k, low, _ in parts if low > 0), "upper": upper}
+    return {"lower": value / float((share[low > 0] * value_k[low > 0] / low[low > 0]).sum()), "upper": upper}
 
 
-def _range(names, quantity):
-    """(value of the likeliest, lowest, highest) over the materials that may be it."""
-    facts = [materials.property_of(name, quantity) for name in names]
-    if facts[0].value <= 0:
-        raise InputError(f"material {names[0]} has {quantity} {facts[0].value:g}: it must be above zero")
-    return facts[0].value, min(f.low for f in facts), max(f.value if f.high is None else f.high for f in facts)
-
-
-def _conductivity(names):
-    """(value, lowest, highest) electrical conductivity, S/m; zeros for an insulator."""
-    value, low, high = _range(names, "resistivity_ohm_m")
-    return (1 / value, 1 / high, 1 / low) if value < CONDUCTOR_OHM_M else (0.0, 0.0, 0.0)
+def _current_columns(sample, k, driven):
+    """IR drop and current crowding of each conducting object."""
+    count = len(sample.phase)
+    size, volts = _size(driven.density), at_pixels(driven.potential)
+    columns = by_object(sample.objects, count, highest_current_density_a_m2=size, mean_current_density_a_m2=size,
+                        lowest_potential_v=volts, highest_potential_v=volts)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        columns["current_crowding"] = columns["highest_current_density_a_m2"] / columns["mean_current_density_a_m2"]
+    columns["ir_drop_v"] = columns["highest_potential_v"] - columns["lowest_potential_v"]
+    return {name: np.where(k.value > 0, column, np.nan) for name, column in columns.items()}

@@ -3,11 +3,13 @@
 from cukernels.backend import choose_device
 from cukernels.run import Run
 
-from chipmap import chip, layout, output, physics, report
+from chipmap import chip, layout, output, report
 from chipmap.identify import identify
+from chipmap.library import Library
 from chipmap.lines import measure_lines
 from chipmap.objects import find_objects
 from chipmap.prepare import prepare
+from chipmap.problems import Boundaries, chosen, parse_length, solve_all
 from chipmap.read import parse_pixel_size, read_picture
 from chipmap.segment import segment
 
@@ -15,16 +17,22 @@ PACKAGES = ("cukernels-chipmap-gridmap", "numpy", "scipy", "numba", "tifffile", 
 
 
 def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, process=None, crop=None, simplify_px=0.0,
-        device="auto", say=print):
+        physics="heat,current", settings=(), thickness=None, boundaries=None, device="auto", say=print):
     """One picture, from the file to the folder `out`.
 
     image: path. pixel_size: text with a unit, or None where the tags say it. phases, materials, legend, process, crop:
-    as of `segment`, `identify` and `prepare`. simplify_px: as of `layout.outlines`. device: "auto", "cpu" or "cuda".
-    say: called with a line a step and the headline.
+    as of `segment`, `identify` and `prepare`; without `phases`, as many as there are `materials`. simplify_px: as of
+    `layout.outlines`. physics: as of `problems.chosen`. settings: as of `library.Library`. thickness: of the layer, text
+    with a unit. boundaries: `problems.Boundaries`, or a dict of its fields. device: "auto", "cpu" or "cuda". say: called
+    with a line a step and the headline.
     Returns what results.json holds. Raises InputError, DeviceError, FileExistsError before anything stands in `out`.
     """
+    boundaries = boundaries if isinstance(boundaries, Boundaries) else Boundaries(**(boundaries or {}))
     options = {"image": str(image), "pixel_size": pixel_size, "phases": phases, "materials": materials, "legend": legend,
-               "process": process, "crop": crop, "simplify_px": simplify_px}
+               "process": process, "crop": crop, "simplify_px": simplify_px, "physics": physics, "settings": list(settings),
+               "thickness": thickness, **vars(boundaries)}
+    problems, library = chosen(physics), Library(settings)
+    thickness_m = parse_length(thickness) if thickness else None
     device = choose_device(device)
     say(f"device: {device.why}")
     with Run(out, "chipmap run", options, device, PACKAGES, say=say) as folder:
@@ -34,18 +42,16 @@ def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, p
         with folder.step("prepare"):
             prepared = prepare(picture, crop, device=device)
         with folder.step("phases"):
-            found = segment(prepared.image, phases, prepared.noise_sigma)
+            found = segment(prepared.image, phases or _as_many_as(materials), prepared.noise_sigma)
         with folder.step("materials"):
             named = identify(found, prepared.image, materials, legend, process,
                              picture.instrument.get("beam_kv"), picture.instrument.get("signal"))
         with folder.step("objects"):
             objects = find_objects(named.labels, chip.shown_names(named), picture.pixel_size_m, named.confidence, found.confidence)
-        with folder.step("heat"):
-            heat = physics.heat(named.labels, chip.plausible(named), picture.pixel_size_m)
-        with folder.step("current"):
-            current = physics.current(named.labels, chip.plausible(named), picture.pixel_size_m)
+            sample = chip.sample_of(named, objects, picture.pixel_size_m, library, thickness_m)
+        answers = solve_all(problems, sample, boundaries, folder.step)
         with folder.step("lines"):
-            seen = chip.gather(picture, prepared, found, named, objects, heat, current)
+            seen = chip.gather(picture, prepared, found, named, objects, sample, answers)
             lines = measure_lines(seen.image, seen.objects, seen.pixel_size_m)
         with folder.step("layout"):
             polygons = layout.outlines(seen.objects.labels, simplify_px)
@@ -59,3 +65,7 @@ def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, p
     for line in output.headline(results, out):
         say(line)
     return results
+
+
+def _as_many_as(materials):
+    return len([name for name in materials.split(",") if name.strip()]) if materials else None

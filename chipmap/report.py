@@ -1,4 +1,4 @@
-"""The pictures: overlay with legend, confidence, temperature and current density."""
+"""The pictures: overlay with legend, confidence, and the fields with their colour bars."""
 
 from textwrap import fill
 
@@ -10,22 +10,20 @@ LONGEST = 1600      # pixels of a drawn picture; larger ones are averaged down i
 TINT = 0.62         # share of the material's colour in the overlay; the rest is the picture
 UNSURE = 0.8        # confidence below which a pixel is hatched
 INK = "#222222"
+PREFIXES = ("f", "p", "n", "µ", "m", "", "k", "M", "G", "T")
 
 
 def draw(folder, seen):
-    """overlay.png, confidence.png and, where there are fields, temperature.png and current_density.png."""
+    """overlay.png, confidence.png and the pictures of every physics."""
     shares = np.bincount(seen.labels.ravel(), minlength=len(seen.names)) / seen.labels.size
     draw_overlay(folder / "overlay.png", seen.image, seen.labels, seen.names, [f"{share:.1%} of the area" for share in shares],
                  seen.confidence, seen.pixel_size_m, seen.picture.path.name)
     draw_confidence(folder / "confidence.png", seen.confidence, seen.pixel_size_m)
-    if seen.heat.density is not None:
-        told = seen.heat.facts["field"]
-        draw_field(folder / "temperature.png", _at_pixels(seen.heat.potential), seen.labels, seen.pixel_size_m,
-                   "temperature rise (K)", f"heat: {told['drop']:g} K {told['direction']}, other sides insulated")
-    if seen.current.density is not None:
-        told = seen.current.facts["field"]
-        draw_field(folder / "current_density.png", np.hypot(*np.moveaxis(seen.current.density, 2, 0)), seen.labels, seen.pixel_size_m,
-                   "current density (A/m²)", f"current: {told['drop'] * 1e3:g} mV {told['direction']}, other sides insulated", "magma", 0.999)
+    for answer in seen.answers.values():
+        for picture in answer.pictures:
+            factor, unit = si(float(np.abs(picture.values).max()), picture.unit)
+            draw_field(folder / picture.file, picture.values * factor, seen.labels, seen.pixel_size_m,
+                       f"{picture.quantity} ({unit})", picture.title, picture.colours, picture.clip)
 
 
 def draw_overlay(path, image, phases, names, fractions, confidence, pixel_size_m, title):
@@ -116,10 +114,6 @@ def _shrunk(array, step):
     return blocks.mean(axis=(1, 3))
 
 
-def _at_pixels(corners):
-    return (corners[:-1, :-1] + corners[1:, :-1] + corners[:-1, 1:] + corners[1:, 1:]) / 4
-
-
 def _borders(phases):
     border = np.zeros(phases.shape, bool)
     border[:, :-1] |= phases[:, :-1] != phases[:, 1:]
@@ -156,6 +150,14 @@ def _scale_bar(axes, shape, pixel_size_m):
     axes.add_patch(Rectangle((left - thick, bottom - 5.2 * thick), length + 2 * thick, 6.6 * thick, color="black", alpha=0.55, lw=0))
     axes.add_patch(Rectangle((left, bottom - thick), length, thick, color="white", lw=0))
     axes.text(left + length / 2, bottom - 1.6 * thick, text, color="white", ha="center", va="bottom", fontsize=9)
+
+
+def si(largest, unit):
+    """(factor, unit with SI prefix) that brings the largest value between 1 and 1000."""
+    if not 0 < largest < np.inf:
+        return 1.0, unit
+    step = int(np.clip(np.floor(np.log10(largest) / 3), -5, 4))
+    return 1000.0 ** -step, PREFIXES[step + 5] + unit
 
 
 def scale_length(most):

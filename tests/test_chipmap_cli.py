@@ -140,3 +140,27 @@ def test_what_is_not_ours_is_not_overwritten(tmp_path, kind):
     assert result.exit_code == 2
     assert result.stderr.startswith("Error: ") and "choose another -o" in result.stderr
     assert (out / "thesis.tex" if kind == "folder" else out).read_text() == "precious"
+
+
+def test_folders_of_killed_runs_are_cleared_and_those_of_living_ones_are_not(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    with subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE) as living:
+        folders = [tmp_path / f".out.part{process}" for process in (dead.pid, living.pid)] + [tmp_path / ".out.partial", tmp_path / f".other.part{dead.pid}"]
+        for folder in folders:
+            folder.mkdir()
+        result = run(picture(tmp_path / "a.png"), "-o", tmp_path / "out", "--pixel-size", "2nm", "--legend", "bright=Cu dark=SiO2", "--quiet", "--physics", "heat")
+        assert result.exit_code == 0
+        assert [f.exists() for f in folders] == [False, True, True, True]
+        living.communicate()
+
+
+@pytest.mark.parametrize("words, told", [(("--physics", "magic"), "magic"), (("--set", "Cu.resistivity=x"), "can't be read"), (("--thickness", "90"), "unit"),
+                                         (("--terminals", "left,top"), "meets no conductor"), (("--physics", "stress", "--fixed", "middle"), "middle")])
+def test_bad_physics(tmp_path, words, told):
+    refused(run(picture(tmp_path / "a.png"), "-o", tmp_path / "out", "--pixel-size", "2nm", "--legend", "bright=Cu dark=SiO2", *words), tmp_path / "out", told)
+
+
+def test_as_many_phases_as_materials(tmp_path):
+    result = run(picture(tmp_path / "a.png"), "-o", tmp_path / "out", "--pixel-size", "2nm", "--materials", "Cu,SiO2", "--physics", "heat")
+    assert result.exit_code == 0 and "SiO2: 75" in result.output

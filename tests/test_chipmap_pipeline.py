@@ -14,7 +14,8 @@ from chipmap import pipeline
 
 NM = 4.0
 FILES = {"overlay.png", "confidence.png", "temperature.png", "current_density.png", "labels.ome.tif", "objects.ome.tif",
-         "confidence.ome.tif", "objects.csv", "lines.csv", "materials.geojson", "layout.gds", "layers.csv", "fields.vti",
+         "confidence.ome.tif", "objects.csv", "lines.csv", "nets.csv",
+         "materials.geojson", "layout.gds", "layers.csv", "fields.vti",
          "results.json", "manifest.json"}
 
 
@@ -120,12 +121,15 @@ def test_heat_and_current_are_those_of_parallel_bars(folder, results):
 def test_bounds_hold_for_every_choice_of_properties():
     """Random properties inside the ranges, solved again: always between the bounds of the first solve."""
     from chipmap import physics
+    from chipmap.library import Sample, Spread
     from chipmap.solve import conductance
     rng = np.random.default_rng(2)
     phases = (gaussian_filter(rng.standard_normal((40, 50)), 2) > 0).astype(int)
     spread = [(1.0, 0.5, 3.0), (20.0, 15.0, 21.0)]
-    flow = physics._drive(phases, spread, (1e-9, 1e-9), (1,), 1.0, "W/(m K)", "K", "W/m2")
-    side = flow.facts["side_to_side"]
+    k = Spread(*np.array(spread).T)
+    _, driven = physics._drive(Sample(phases, np.arange(2), [["a"], ["b"]], np.ones(2), (1e-9, 1e-9)), k, (1,), 1.0, "W/(m K)", "K", "W/m2")
+    side = {"value": conductance(np.array([s[0] for s in spread])[phases], axis=1).value * 50 / 40}
+    side |= physics._over_materials(side["value"], k, driven.shares)
     assert side["lower"] < side["value"] < side["upper"]
     corners = [[s[1] for s in spread], [s[2] for s in spread], *([rng.uniform(low, high) for _, low, high in spread] for _ in range(5))]
     for k in corners:

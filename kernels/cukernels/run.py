@@ -22,7 +22,7 @@ class Run:
     command, options, seed: recorded as given (options JSON-able). device: a `backend.Device`.
     packages: names whose versions the manifest records. say: called with one line a step (None for silence).
 
-    Use as a context manager: leaving it by an exception removes the hidden folder.
+    Use as a context manager: leaving it by an exception removes the hidden folder; entering it those of killed runs.
     """
 
     def __init__(self, out, command, options, device, packages=(), seed=None, say=None):
@@ -45,11 +45,20 @@ class Run:
 
     def __enter__(self):
         self.out.parent.mkdir(parents=True, exist_ok=True)
+        self._clear_the_dead()
         self.folder.mkdir()
         return self
 
     def __exit__(self, kind, error, trace):
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _clear_the_dead(self):
+        """Remove what runs of this `out` left behind that were killed: folders of processes that are no more."""
+        prefix = f".{self.out.name}.part"
+        for left in self.out.parent.iterdir():
+            process = left.name.removeprefix(prefix)
+            if left.name.startswith(prefix) and process.isdecimal() and not _lives(int(process)):
+                shutil.rmtree(left, ignore_errors=True)
 
     @contextlib.contextmanager
     def step(self, name):
@@ -96,6 +105,19 @@ def peak_memory_mb():
     """Peak resident memory of this process so far, MB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e6 if sys.platform == "darwin" else peak / 1e3
+
+
+def _lives(process):
+    """Whether this user's machine runs a process of that number (one of another user counts too)."""
+    if process == os.getpid():
+        return False        # this very process has not begun yet: an earlier one had its number
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OSError):
+        return True
+    return True
 
 
 def _version(package):

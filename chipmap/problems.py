@@ -1,0 +1,74 @@
+"""Which physics a run does, under which conditions, in which order."""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from chipmap import InputError, tags
+from chipmap.nets import find_nets
+from chipmap.physics import CURRENT_V, conductivity, current, heat
+from chipmap.stresses import stress
+
+NAMES = ("heat", "current", "stress")
+
+
+@dataclass
+class Boundaries:
+    """Conditions of the problems. terminals: of the current, as "left,right" or "3,17" (objects), None for sides that are
+    joined. voltage: between them, V. temperature_change: K, of the stress. fixed: sides held, as "left x,bottom y".
+    plane: "strain" (thick) or "stress" (thin)."""
+
+    terminals: str | None = None
+    voltage: float = CURRENT_V
+    temperature_change: float = 100.0
+    fixed: str = "left x,bottom y"
+    plane: str = "strain"
+
+
+def chosen(text):
+    """("heat", "current", ...) of "heat,current" or "all"; InputError for what is no physics."""
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if words == ["all"]:
+        return NAMES
+    if not words or set(words) - set(NAMES):
+        raise InputError(f"physics {text!r} is unknown: use {','.join(NAMES)}, some of them, or all")
+    return tuple(name for name in NAMES if name in words)
+
+
+def solve_all(names, sample, boundaries, step):
+    """{name: Answer} of the chosen physics; `step(name)` is the run's clock. Also the net of each object, as a column."""
+    answers = {}
+    for name in names:
+        with step(name):
+            answers[name], _ = _solve(name, sample, boundaries)
+    with step("nets"):
+        if answers:
+            answers[names[0]].columns["net"] = _nets(sample)
+    return answers
+
+
+def parse_length(text):
+    """Metres of a text such as "90nm"; InputError where it has no unit or is not above zero."""
+    match = re.fullmatch(r"\s*([\d.eE+-]+)\s*([a-zA-Zµμ]+)\s*", str(text))
+    try:
+        length = tags.metres(*match.groups())
+    except (AttributeError, ValueError):
+        length = np.nan
+    if not 0 < length < 1:
+        raise InputError(f"thickness {text!r} is not a length: write a number and a unit, for example 90nm or 0.5um")
+    return length
+
+
+def _solve(name, sample, boundaries):
+    if name == "heat":
+        return heat(sample)
+    if name == "current":
+        return current(sample, boundaries.terminals, boundaries.voltage)
+    return stress(sample, boundaries.temperature_change, boundaries.fixed, boundaries.plane), None
+
+
+def _nets(sample):
+    if not sample.named:
+        return np.full(len(sample.phase), -1)
+    return find_nets(sample.objects, conductivity(sample).value > 0)

@@ -1,0 +1,63 @@
+"""Thermal stress of the picture: every material with its stiffness and expansion, under a change of temperature."""
+
+import numpy as np
+from cukernels.backend import NotConverged, array_module
+
+from chipmap import InputError
+from chipmap.answer import Answer, Picture, by_object, nothing
+from chipmap.physics import UNNAMED
+from chipmap.solve import thermal_stress
+
+GPA = 1e9
+
+
+def stress(sample, temperature_change, fixed, plane, what="uniform change of temperature"):
+    """Displacement and stress under a change of temperature.
+
+    sample: `library.Sample`. temperature_change: K, a number or (H, W). fixed: text as "left x,bottom y", sides held, as
+    of `solve.thermal_stress`; "" for none. plane: "strain" or "stress". what: says where the temperature comes from.
+    Returns an Answer; raises InputError for sides that are unknown and materials without the property.
+    """
+    if not sample.named:
+        return nothing(f"no stress: {UNNAMED}")
+    xp = array_module(sample.objects)
+    dy, dx = sample.pixel_size_m
+    modulus, ratio, expansion = (xp.asarray(sample.per_object(name).value * scale)[sample.objects] for name, scale in
+                                 (("youngs_modulus_gpa", GPA), ("poisson_ratio", 1.0), ("expansion_1e6_per_k", 1e-6)))
+    sides = tuple(part.strip() for part in fixed.split(",") if part.strip())
+    # lengths in units of a pixel: metres would leave the range of single precision
+    try:
+        solved = thermal_stress(modulus / GPA, ratio, expansion, temperature_change, 1.0, dy / dx, plane, sides)
+    except NotConverged as error:
+        return nothing(f"no stress: {error}")
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    mises = solved.von_mises * GPA
+    columns = by_object(sample.objects, len(sample.phase), highest_von_mises_pa=mises, mean_von_mises_pa=mises,
+                        highest_principal_stress_pa=solved.principal[0] * GPA)
+    count = int(np.nanargmax(columns["highest_von_mises_pa"]))
+    uniform = np.ndim(temperature_change) == 0
+    facts = {
+        "temperature_change": {"value": float(temperature_change) if uniform else None, "unit": "K", "what": what},
+        "boundary": {"fixed": list(sides), "others": "free", "plane": plane},
+        "largest_von_mises": {"value": float(mises.max()), "lower": None, "upper": None, "unit": "Pa", "object": count,
+                              "why_no_bounds": "stress is infinite at corners between materials: the largest grows as pixels shrink"},
+        "mean_von_mises": {"value": float(mises.mean()), "lower": None, "upper": None, "unit": "Pa"},
+        "strain_energy": {"value": _energy(xp, solved, modulus / GPA, ratio, plane) * GPA * dx * dx * (dy / dx), "unit": "J/m",
+                          "per": "metre of depth"},
+        "largest_displacement": {"value": float(xp.hypot(*solved.displacement).max()) * dx, "unit": "m"},
+        "iterations": int(solved.iterations),
+    }
+    tensors = {f"stress_{name}_pa": part * GPA for name, part in zip(("xx", "yy", "xy", "zz"), solved.stress)}
+    title = f"stress: {temperature_change:+g} K" if uniform else f"stress: {what}"
+    return Answer(facts, {"displacement_m": xp.moveaxis(solved.displacement, 0, 2) * dx},
+                  {"von_mises_pa": mises, **tensors}, columns,
+                  pictures=[Picture("von_mises.png", mises, "von Mises stress", "Pa", f"{title}, {fixed or 'nothing'} held", "magma", 0.999)])
+
+
+def _energy(xp, solved, modulus, ratio, plane):
+    """Elastic energy of the means of the pixels, in the unit of the modulus times a pixel's width squared per depth."""
+    xx, yy, xy, zz = solved.stress
+    stiff = xp.where(modulus > 0, modulus, 1.0)
+    density = ((xx * xx + yy * yy + zz * zz - 2 * ratio * (xx * yy + yy * zz + zz * xx)) / 2 + (1 + ratio) * xy * xy) / stiff
+    return float(density.sum())
