@@ -35,7 +35,7 @@ def main():
 @click.option("-o", "--out", required=True, type=click.Path(), help="Folder for the results; made whole or not at all.")
 @click.option("--pixel-size", metavar="LENGTH", help="Size of a pixel, as 1.65nm or 2.2x2.4nm (height x width); default: the microscope's tags.")
 @click.option("--phases", type=click.IntRange(1, 8), help="How many phases the picture has; default: the evidence decides.")
-@click.option("--materials", metavar="NAMES", 
+@click.option("--materials", metavar="NAMES",
               help="Materials that are there, as SiO2,Cu, in any order: their backscatter says which grey is which. As many phases are looked for.")
 @click.option("--legend", metavar="PAIRS", help="Which grey is which, as 'bright=Cu dark=SiO2'.")
 @click.option("--process", metavar="NAME", help="Process table (a name of chipmap/processes or a TOML file): what the chip can hold.")
