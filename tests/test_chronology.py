@@ -105,7 +105,7 @@ def test_stays_are_geometric_and_the_share_stays_stationary():
     out = lost_power(one, 12, np.arange(S), T, 1)[:, 0].astype(bool)
     np.testing.assert_allclose(out.mean(0), q, atol=5 * np.sqrt(q * (1 - q) / S))
     assert (~out[:, :-1] & out[:, 1:]).sum() / (~out[:, :-1]).sum() == pytest.approx(fail, abs=.0005)
-    begins = np.flatnonzero((~out[:, 99] & out[:, 100]))  # stays that begin at hour 100
+    begins = np.flatnonzero(~out[:, 99] & out[:, 100])  # stays that begin at hour 100
     stay = np.argmin(out[begins, 100:], axis=1)
     counts = np.bincount(np.minimum(stay, 31))[1:]
     share = back * (1 - back) ** np.arange(30)

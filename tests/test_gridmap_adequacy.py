@@ -57,8 +57,8 @@ def test_derated_states_and_planned_outages_equal_enumeration():
     np.testing.assert_allclose([got.lolp, got.eue_hour_mwh], want, atol=1e-12)
 
 
-def test_how_often_equals_a_long_simulation():
-    """Two units, a load that steps: shortfalls that begin, counted over 200,000 days of hours drawn finely."""
+def test_how_often_by_hand():
+    """Two units, a load that steps up once a day: failures that bring shortage on in either half, and the step."""
     units = dict(capacity_mw=[10.0, 10], forced_outage_rate=[.1, .1], mttf_h=[90.0, 90], mttr_h=[10.0, 10])
     load = np.array([5.0] * 12 + [15.0] * 12)
     # short with any unit out in the second half, with both out in the first; the load rises once a day

@@ -1,4 +1,4 @@
-"""How likely supply falls short: exact indices of one area."""
+"""Exact indices of one area, by convolution of its units."""
 
 from dataclasses import dataclass
 

@@ -1,0 +1,118 @@
+"""A System as the kernels take it: items that fail and what is left of each region with everything in, in whole kW."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from cukernels.chronology import Items
+
+from gridmap.adequacy.system import KW
+
+_NO_LIMIT_MW = 1e6  # limits at and above this are none
+_SURE = 100.0  # hazard of an hour that nothing survives
+
+
+@dataclass(frozen=True)
+class Problem:
+    """margin (R, T) and demand (T, R) int64 kW; tail, head (E,) pairs of regions; forward, backward, most_forward,
+    most_backward (E,) kW: the sum of a pair's corridors and the most of its interface. items: `chronology.Items`, whose
+    columns are R regions, E pairs forward, E pairs backward; columns counts them."""
+
+    margin: np.ndarray
+    demand: np.ndarray
+    tail: np.ndarray
+    head: np.ndarray
+    forward: np.ndarray
+    backward: np.ndarray
+    most_forward: np.ndarray
+    most_backward: np.ndarray
+    items: Items
+    columns: int
+
+
+def problem(system, sequential=True):
+    """A `Problem`. sequential False: every hour is drawn anew, whatever the mttr_h."""
+    T, R = system.load.shape
+    load = np.rint(system.load * KW).astype(np.int64)
+    units, corridors = system.units, system.corridors
+    given = {name: np.rint(system.hourly[name].to_numpy(float) * KW).astype(np.int64) for name in system.hourly}
+    region, full = system.row(units["region"]), np.rint(units["capacity_mw"].to_numpy(float) * KW).astype(np.int64)
+    margin = -load.T.copy()
+    for i, name in enumerate(units["name"]):
+        margin[region[i]] += given[name] if name in given else full[i]
+    tail, head, limits, pair = _pairs(system)
+    E = len(tail)
+    rows = [_rows(units, region, [_pieces(given[n]) if n in given else _one(full[i]) for i, n in enumerate(units["name"])])]
+    straight = system.row(corridors["tail"]) == tail[pair]
+    ways = [np.where(straight, *(corridors[c].to_numpy(float) for c in order)) for order in (("forward_mw", "backward_mw"), ("backward_mw", "forward_mw"))]
+    lines = corridors.assign(stream=2**31 + np.arange(len(corridors)), season="")
+    for side, way in enumerate(ways):
+        rows.append(_rows(lines, R + side * E + pair, [_one(int(kw)) for kw in _kw(way)]))
+    table = pd.concat(rows, ignore_index=True)
+    return Problem(margin, np.maximum(load.T, 0), tail, head, *limits, _items(table, system, sequential), R + 2 * E)
+
+
+def _kw(mw):
+    return np.rint(np.minimum(mw, _NO_LIMIT_MW) * KW).astype(np.int64)
+
+
+def _pairs(system):
+    """Joined pairs tail < head: (E,) ends, four (E,) limits in kW, and the pair of each corridor."""
+    table = pd.concat([system.corridors.assign(most=False), system.interfaces.assign(most=True)], ignore_index=True)
+    a, b = system.row(table["tail"]), system.row(table["head"])
+    forward, backward = (_kw(table[c].to_numpy(float)) for c in ("forward_mw", "backward_mw"))
+    forward, backward = np.where(a < b, forward, backward), np.where(a < b, backward, forward)
+    key, pair = np.unique(np.minimum(a, b) * len(system.regions) + np.maximum(a, b), return_inverse=True)
+    most = table["most"].to_numpy(bool)
+    sums = [np.bincount(pair[~most], kw[~most], len(key)).astype(np.int64) for kw in (forward, backward)]
+    caps = [np.full(len(key), _kw(np.inf)) for _ in range(2)]
+    for cap, kw in zip(caps, (forward, backward), strict=True):
+        np.minimum.at(cap, pair[most], kw[most])
+    return key // len(system.regions), key % len(system.regions), (*sums, *caps), pair[~most]
+
+
+def _one(kw):
+    return np.zeros(1, np.int64), np.array([kw])
+
+
+def _pieces(series):
+    begin = np.flatnonzero(np.diff(series, prepend=series[0] - 1))
+    return begin, series[begin]
+
+
+def _rows(table, column, pieces):
+    return pd.DataFrame(dict(column=column, stream=table["stream"].to_numpy(np.int64), q=table["forced_outage_rate"].to_numpy(float),
+                             mttr=table["mttr_h"].to_numpy(float), season=table["season"].to_numpy(object), begin=[p[0] for p in pieces],
+                             power=[p[1] for p in pieces], most=[p[1].max() for p in pieces]))
+
+
+def _items(table, system, sequential):
+    """Chances an hour that hold the outage rate q: back = 1 / mttr, fail = back q / (1 - q)."""
+    table = table[((table["q"] > 0) | (table["season"] != "")) & (table["most"] > 0)]
+    q, seasonal = table["q"].to_numpy(), (table["season"] != "").to_numpy()
+    back = 1 / table["mttr"].to_numpy() if sequential else np.where(seasonal, 1.0, 1 - q)
+    back[q == 1] = 0.0  # never back
+    fail = np.where(q < 1, back * q / np.maximum(1 - q, 1e-300), 1.0)
+    season, sums, start = _seasons(table, seasonal, back, system)
+    first = np.cumsum([0, *map(len, table["begin"])])
+    begin, power = (np.concatenate([*table[name], np.zeros(0, np.int64)]) for name in ("begin", "power"))
+    return Items(table["column"].to_numpy(), table["stream"].to_numpy(), np.where(seasonal, start, q), _hazard(fail), _hazard(back),
+                 season, first, begin, power, sums)
+
+
+def _seasons(table, seasonal, back, system):
+    """Row of the sums for each item, -1 for none; the sums of hazards; the rate in hour 0."""
+    kinds = list(zip(table["season"], back, strict=True))
+    known = sorted({kind for kind, has in zip(kinds, seasonal, strict=True) if has})
+    sums = np.zeros((len(known), len(system.load) + 1))
+    for row, (name, chance) in enumerate(known):
+        rate = np.minimum(system.rates[name].to_numpy(float), 1 - 1e-9)
+        sums[row, 1:] = np.minimum(_hazard(chance * rate / (1 - rate)), _SURE).cumsum()
+    season = np.array([known.index(kind) if has else -1 for kind, has in zip(kinds, seasonal, strict=True)], int)
+    start = np.array([system.rates[name].iloc[0] if has else 0.0 for (name, _), has in zip(kinds, seasonal, strict=True)])
+    return season, sums, start
+
+
+def _hazard(chance):
+    with np.errstate(divide="ignore"):
+        return -np.log1p(-np.minimum(chance, 1.0))

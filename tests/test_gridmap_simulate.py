@@ -1,0 +1,226 @@
+"""Monte Carlo against exact answers: published small systems, every state enumerated, RTS-79; and the same numbers always."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+import rts79
+from cukernels import residual_deficit
+
+from gridmap import InputError
+from gridmap.adequacy import System, exact, paired, simulate, simulation
+
+INDEPENDENT = dict(forced_outage_rate=.1, mttr_h=1 / .9)  # fails with chance .1, returns with .9: every hour anew
+
+
+def units(*rows, **more):
+    """(name, region, MW) of units that fail a tenth of the time; "VG" never fails."""
+    table = pd.DataFrame(rows, columns=["name", "region", "capacity_mw"]).assign(**INDEPENDENT, **more)
+    table.loc[table["name"].str.startswith("VG"), "forced_outage_rate"] = 0.0
+    return table
+
+
+def agrees(estimate, want, errors=3):
+    assert abs(estimate.value - want) <= errors * estimate.error, (estimate, want)
+
+
+def single_a():
+    rows = [(f"G{i}", "A", 10) for i in range(3)] + [("VG", "A", 8)]
+    return System(["A"], np.array([[25, 28, 27, 24.0]]).T, units(*rows), hourly=pd.DataFrame({"VG": [5, 6, 7, 8]}))
+
+
+def three_nodes(limit):
+    load = np.array([[19, 20, 21, 20], [20, 21, 21, 22], [22, 21, 23, 22.0]]).T
+    rows = [("G1", "A", 10), ("VGA", "A", 4), ("G2", "B", 10), ("G3", "B", 10), ("VGB", "B", 6), ("G4", "C", 15), ("G5", "C", 25), ("VGC", "C", 2)]
+    hourly = pd.DataFrame({"VGA": [4, 3, 2, 3], "VGB": [6, 5, 3, 4], "G4": [10, 10, 15, 10], "G5": [20, 20, 25, 20], "VGC": [2, 1, 2, 1]})
+    ends = dict(tail=["A", "A", "B"], head=["B", "C", "C"])
+    caps = pd.DataFrame({**ends, "forward_mw": 100.0, "backward_mw": 100.0})
+    return System("ABC", load, units(*rows), pd.DataFrame({**ends, "forward_mw": limit, "backward_mw": limit}), caps, hourly)
+
+
+def two_regions():
+    line = pd.DataFrame(dict(tail=["A"], head=["B"], forward_mw=[8.0], backward_mw=[8.0], **INDEPENDENT))
+    return System("AB", np.array([[8, 9.0]]), units(("G1", "A", 15), ("G2", "B", 15)), line)
+
+
+def test_published_one_region():
+    """PRAS's single-node system A: LOLE .355 = .028 .271 .028 .028, EUE 1.59 = .29 .832 .29 .178."""
+    got = simulate(single_a(), 100_000, seed=3).system
+    agrees(got.lole_hours, .355)
+    agrees(got.eue_mwh, 1.59)
+    agrees(got.lold, 1 - (1 - .028) ** 3 * (1 - .271))
+    np.testing.assert_allclose(got.lolp, [.028, .271, .028, .028], atol=3 * got.lolp_error.max())
+    assert (abs(got.lolp - [.028, .271, .028, .028]) < 3 * got.lolp_error).all()
+    np.testing.assert_allclose(got.eue_hour_mwh, [.29, .832, .29, .178], rtol=.06)
+
+
+@pytest.mark.parametrize("limit, lole, eue, lolp", [
+    (100.0, 1.17877, 11.73276, [.14707, .40951, .21268, .40951]), (8.0, 1.3756, 12.12885, [.14707, .40951, .40951, .40951])])
+def test_published_three_regions(limit, lole, eue, lolp):
+    """PRAS's three-node system as a copper plate and with lines of 8 MW."""
+    got = simulate(three_nodes(limit), 100_000, seed=1).system
+    agrees(got.lole_hours, lole)
+    agrees(got.eue_mwh, eue)
+    assert (abs(got.lolp - lolp) < 3 * got.lolp_error).all()
+
+
+def test_published_line_that_fails():
+    """PRAS's test system 1: LOLE .19, EUE .647; the regions against every state of two units and the line."""
+    system = two_regions()
+    got = simulate(system, 200_000, seed=2, groups={"both": "AB", "A alone": ["A"]})
+    agrees(got.system.lole_hours, .19)
+    agrees(got.system.eue_mwh, .647)
+    want = np.zeros((2, 2))
+    for state in itertools.product((0, 1), repeat=3):
+        a, b, line = (np.array(state) == 1) * [15.0, 15, 8]
+        found = residual_deficit(np.array([a, b]), np.array([8, 9.0]), np.array([0]), np.array([1]), np.array([line]), np.array([line]))
+        want += np.where(state, .9, .1).prod() * np.stack([found.unserved > 0, found.unserved])
+    for i, name in enumerate("AB"):
+        agrees(got[name].lole_hours, want[0, i])
+        agrees(got[name].eue_mwh, want[1, i])
+    np.testing.assert_array_equal(got["both"].totals, got.system.totals)
+    np.testing.assert_array_equal(got["A alone"].totals, got["A"].totals)
+
+
+def rts(hours=8736):
+    return System(["A"], rts79.load()[:hours, None], rts79.units().assign(region="A"))
+
+
+def test_rts79():
+    want, got = exact(rts79.units(), rts79.load()), simulate(rts(), 20_000, seed=5).system
+    for name in ("lole_hours", "lole_days", "eue_mwh", "neue_ppm"):
+        agrees(getattr(got, name), getattr(want, name))
+    assert got.lolf.value == pytest.approx(want.lolf, rel=.08)  # hour to hour against continuous time
+    assert got.lole_hours.value == pytest.approx(got.lolf.value * got.mean_duration_h.value)
+    assert got.durations.sum() == got.totals[:, 2].sum() and got.durations @ np.arange(337) == got.totals[:, 0].sum()
+    assert got.cvar_mwh.value == pytest.approx(np.sort(got.totals[:, 1])[-1000:].mean() / 1000, rel=1e-3)
+
+
+@pytest.mark.slow
+def test_rts79_at_1e5_years():
+    want, got = exact(rts79.units(), rts79.load()), simulate(rts(), 100_000, seed=0).system
+    for name in ("lole_hours", "lole_days", "eue_mwh", "neue_ppm"):
+        agrees(getattr(got, name), getattr(want, name))
+
+
+def test_intervals_cover_the_truth():
+    """95 % intervals over 200 seeds: 190 of them on average, with a standard deviation of 3.1."""
+    load = np.tile(rts79.load()[8400:8568], 4)[:, None]  # the year's tightest week, four times
+    want = exact(rts79.units(), load[:, 0])
+    hits = np.zeros(2, int)
+    for seed in range(200):
+        got = simulate(System(["A"], load, rts79.units().assign(region="A")), 400, seed=seed).system
+        hits += [e.low <= w <= e.high for e, w in ((got.lole_hours, want.lole_hours), (got.eue_mwh, want.eue_mwh))]
+    assert (hits >= 180).all() and (hits <= 199).all(), hits
+
+
+def test_every_hour_anew_has_the_same_means():
+    a, b = simulate(rts(1000), 4000).system, simulate(rts(1000), 4000, sequential=False).system
+    want = exact(rts79.units(), rts79.load()[:1000])
+    agrees(b.lole_hours, want.lole_hours)
+    agrees(b.eue_mwh, want.eue_mwh)
+    assert b.lole_hours.error < .7 * a.lole_hours.error and b.mean_duration_h.value < .7 * a.mean_duration_h.value
+
+
+@pytest.mark.parametrize("make", [single_a, lambda: three_nodes(8.0), two_regions])
+def test_same_numbers_for_any_block_and_any_processors(make, monkeypatch):
+    want = simulate(make(), 500, seed=9)
+    monkeypatch.setattr(simulation, "_BLOCK", 150)
+    monkeypatch.setattr("cukernels.threads.processors", lambda: 3)
+    got = simulate(make(), 500, seed=9)
+    for name in ("totals", "count", "kwh", "durations"):
+        np.testing.assert_array_equal(getattr(got, name), getattr(want, name))
+
+
+@pytest.mark.parametrize("make", [lambda: three_nodes(8.0), two_regions])
+def test_same_numbers_on_every_device(xp, make):
+    want = simulate(make(), 40, seed=4)
+    got = simulate(make(), 40, seed=4, device="cpu" if xp is np else "cuda")
+    assert want.system.lole_hours.value > 0
+    for name in ("totals", "count", "kwh", "durations"):
+        np.testing.assert_array_equal(getattr(got, name), getattr(want, name))
+
+
+def many_regions(R=14):
+    """A ring: more regions than sets are enumerated for."""
+    rng = np.random.default_rng(0)
+    names = [f"r{i}" for i in range(R)]
+    table = units(*[(f"u{i}", names[i % R], 10) for i in range(5 * R)])
+    ring = pd.DataFrame(dict(tail=names, head=names[1:] + names[:1], forward_mw=4.0, backward_mw=6.0))
+    return System(names, rng.integers(38, 48, (6, R)).astype(float), table, ring)
+
+
+def test_more_regions_by_maximum_flows(monkeypatch):
+    """The same system by sets of regions and by maximum flows: totals equal, regions within the rounding to kW."""
+    system = many_regions()
+    flows = simulate(system, 300, seed=1)
+    assert flows.system.lole_hours.value > 1
+    small = many_regions(12)
+    sets = simulate(small, 300, seed=1)
+    monkeypatch.setattr(simulation, "MOST_REGIONS", 5)
+    flows = simulate(small, 300, seed=1)
+    np.testing.assert_array_equal(flows.totals[..., 0], sets.totals[..., 0])
+    np.testing.assert_allclose(flows.totals[..., 1], sets.totals[..., 1], atol=6 * 12)  # a kW an hour and region
+    np.testing.assert_array_equal(flows.count, sets.count)
+
+
+def test_stops_at_the_error_asked_for():
+    got = simulate(single_a(), 100_000, relative_error=.05)
+    assert got.samples < 20_000 and got.system.eue_mwh.error <= .05 * got.system.eue_mwh.value
+    again = simulate(single_a(), got.samples)
+    np.testing.assert_array_equal(got.totals, again.totals)
+    np.testing.assert_array_equal(got.kwh, again.kwh)
+
+
+def test_paired_differences():
+    """One more MW of load everywhere against none: the pairs' error is far below that of two runs, and right."""
+    before = single_a()
+    more = System(["A"], before.load + 1, before.units, hourly=before.hourly)
+    change = paired(simulate(more, 20_000), simulate(before, 20_000)).set_index("place").loc["system"]
+    want = exact(dict(capacity_mw=[10.0] * 3, forced_outage_rate=[.1] * 3), np.array([20, 22, 20, 16]) + 1).eue_mwh - 1.59
+    assert abs(change["eue_mwh"] - want) < 3 * change["eue_mwh_error"]
+    assert change["eue_mwh_error"] < .5 * simulate(before, 20_000).system.eue_mwh.error
+    with pytest.raises(InputError, match="draw both alike"):
+        paired(simulate(more, 30), simulate(before, 20))
+
+
+def test_cold_hours_fail_more():
+    """A rate of .1, but .6 in hours 20 to 29: the share out follows with the time of repair (chance .9 an hour)."""
+    rates = pd.DataFrame({"cold": np.where((np.arange(40) >= 20) & (np.arange(40) < 30), .45, .1)})
+    system = System(["A"], np.full((40, 1), 10.0), units(("G", "A", 10), season="cold"), rates=rates)
+    got = simulate(system, 40_000, seed=8).system
+    chance = .9 * rates["cold"] / (1 - rates["cold"])
+    out = [.1]
+    for t in range(39):
+        out.append(out[-1] * .1 + (1 - out[-1]) * chance[t])
+    assert (abs(got.lolp - out) < 4 * got.lolp_error).all() and max(out) > .4
+
+
+@pytest.mark.parametrize("change, words", [
+    (dict(units=units(("G", "Z", 10))), "units, row 0: region is Z"),
+    (dict(units=units(("G", "A", -1))), "units, row 0: capacity_mw is -1"),
+    (dict(units=units(("G", "A", 10)).assign(forced_outage_rate=1.2)), "forced_outage_rate is 1.2"),
+    (dict(units=units(("G", "A", 10)).assign(mttr_h=0.0)), "mttr_h is 0.0; give hours from 1 up"),
+    (dict(units=units(("G", "A", 10)).assign(forced_outage_rate=.9)), "it would fail again at once"),
+    (dict(units=units(("G", "A", 10)).assign(season="hot")), "season is hot"),
+    (dict(units=pd.DataFrame(dict(region=["A"]))), "no column capacity_mw"),
+    (dict(load=np.array([[1.0], [np.nan]])), "load, hour 1, A: nan"),
+    (dict(load=np.ones((3, 2))), "load has shape"),
+    (dict(hourly=pd.DataFrame({"G": [1.0]})), "hourly has 1 hours and load 2"),
+    (dict(hourly=pd.DataFrame({"H": [1.0, 2.0]})), "names no unit or several"),
+    (dict(corridors=pd.DataFrame(dict(tail=["A"], head=["A"], forward_mw=1.0, backward_mw=1.0))), "another region than the tail"),
+])
+def test_bad_systems_are_named(change, words):
+    given = dict(regions=["A"], load=np.ones((2, 1)), units=units(("G", "A", 10)))
+    with pytest.raises(InputError, match=words):
+        System(**{**given, **change})
+
+
+def test_bad_wishes_are_named():
+    with pytest.raises(InputError, match="draw 2 or more"):
+        simulate(single_a(), 1)
+    with pytest.raises(InputError, match="metric 'lose'"):
+        simulate(single_a(), 2, metric="lose")
+    with pytest.raises(InputError, match="group 'west'"):
+        simulate(single_a(), 2, groups={"west": ["Q"]})
