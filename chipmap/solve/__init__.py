@@ -6,5 +6,7 @@ values are per unit depth into the picture.
 
 from ..stress import effective_stiffness, thermal_stress
 from .conduction import Conductance, Conductor, Effective, Solved, conductance, effective_conductivity
+from .terminals import Capacitance, Network, Resistance, capacitance, network, resistance
 
-__all__ = ["Conductance", "Conductor", "Effective", "Solved", "conductance", "effective_conductivity", "effective_stiffness", "thermal_stress"]
+__all__ = ["Capacitance", "Conductance", "Conductor", "Effective", "Network", "Resistance", "Solved", "capacitance", "conductance",
+           "effective_conductivity", "effective_stiffness", "network", "resistance", "thermal_stress"]

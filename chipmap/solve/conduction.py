@@ -11,6 +11,8 @@ from cukernels.krylov import conjugate_gradients
 from cukernels.multigrid import Multigrid
 from cukernels.stencil import apply, conduction, embed, gradient, interior
 
+from .flux import periodic_bound, terminal_bound
+
 TOLERANCE = 1e-8
 
 
@@ -39,8 +41,7 @@ class Conductance:
 
     lower <= conductance of the pixel geometry <= upper, certified: `upper` is the power of an admissible potential (the
     value itself), `lower` the reciprocal of the power of an admissible flux, found by a second solve of the same kind,
-    run when it is first asked for: its stream function meets resistivities and lies fixed on the other two sides.
-    Where k has zeros, lower is 0.
+    run when it is first asked for (`flux`). Pixels that touch at corners only conduct in the upper one alone.
     """
 
     value: float
@@ -201,10 +202,15 @@ def conductance(k, axis=0, dx=1.0, dy=1.0, tolerance=TOLERANCE):
     conductor = Conductor(k, dx, dy, fixed)
     solved = conductor.solve(values=ramp, start=ramp, tolerance=tolerance)
 
+    inflow = xp.where(fixed, solved.inflow, 0)
+
     def dual():
-        if bool((k == 0).any()):
-            return 0.0
-        return 1 / conductance(1 / k, 1 - axis, dx, dy, tolerance).value
+        # a row of terminal before the first and behind the last row of pixels
+        wide = [(n, n) for n in (1 - axis, axis)]
+        terminals = xp.zeros(tuple(n + 2 * m[0] for n, m in zip(k.shape, wide)), np.int32)
+        rows = terminals if axis == 0 else terminals.T
+        rows[0], rows[-1] = 1, 2
+        return float(terminal_bound(xp.pad(k, wide), terminals, xp.pad(inflow, [(0, 0), *wide]), dx, dy, tolerance)[0, 0])
 
     return Conductance(float(solved.power[0]), solved.iterations, solved.potential[0], solved.floating, dual)
 
@@ -238,13 +244,8 @@ def effective_conductivity(k, dx=1.0, dy=1.0, tolerance=TOLERANCE):
     inner = to_host(xp.einsum("aij,bij->ab", interior(chi), interior(apply(operator, chi))))
     value = scale * (mean - cross - cross.T + inner) / area
 
-    def dual():
-        if bool((k == 0).any()):
-            return np.zeros((2, 2))
-        turned = effective_conductivity(1 / k, dx, dy, tolerance).value
-        return turned / np.linalg.det(turned)  # the inverse of a symmetric 2 x 2 matrix, turned by 90 degrees
-
-    return Effective((value + value.T) / 2, solution.iterations, interior(chi)[:, :height, :width], dual)
+    return Effective((value + value.T) / 2, solution.iterations, interior(chi)[:, :height, :width],
+                     lambda: periodic_bound(k, dx, dy, tolerance))
 
 
 def _ramps(xp, k, dx, dy):

@@ -1,0 +1,297 @@
+"""Certified lower bounds of conductance: the least power of the fluxes that are divergence-free pixel by pixel.
+
+By Thomson's principle the power of *any* flux that goes in and out at the terminals, loses nothing on its way and stays
+out of insulators bounds the resistance from above. Here a flux is what crosses each pixel edge, linear inside a pixel
+(the lowest Raviart-Thomas element, which is what the curl of a bilinear stream function is). The best of them is one
+start, carried along trees through the picture, plus the curl of a stream function, and that is the problem of
+conduction again: resistivities for conductivities, insulators for floating perfect conductors (nodes tied, exactly),
+terminals for insulators. (J. L. Synge, "The hypercircle in mathematical physics", 1957; P. A. Raviart, J. M. Thomas,
+Lect. Notes Math. 606 (1977) 292.)
+"""
+
+import numpy as np
+from cukernels.backend import array_module, to_host
+from cukernels.components import pieces
+from cukernels.krylov import conjugate_gradients
+from cukernels.multigrid import Multigrid
+from cukernels.stencil import conduction, embed, interior
+from numba import njit
+
+from .ties import Ties, at_nodes
+
+# The multigrid, which only preconditions, sees a tied insulator as this much more resistive than all the rest; less
+# where the rest itself spans so much that single precision would suffer.
+_STIFF, _STIFFEST = 300.0, 1e7
+
+
+def terminal_bound(k, terminals, inflow, dx, dy, tolerance):
+    """(K, K) NumPy, below the conductance matrix between K terminals in the sense of quadratic forms.
+
+    k: (H, W) conductivity, >= 0. terminals: (H, W) int, 0 or 1 .. K, perfect conductors, none touching another; all
+    else about the picture is insulated. inflow: (L, H + 1, W + 1) current into the nodes of the terminals, in L
+    patterns that should nearly span all that can flow: only how it splits over the parts of a terminal is used.
+    """
+    xp = array_module(k)
+    host_terminals, host_k = to_host(terminals), to_host(k)
+    across, down = _carried(host_k > 0, host_terminals, to_host(inflow))
+    injected = _injected(across, down, host_terminals)
+    void = (k == 0) & (terminals == 0)
+    labels, _ = pieces(void, connectivity=8)
+    nodes = at_nodes(labels)
+    held = xp.zeros(nodes.shape, bool)
+    held[[0, -1]] = True
+    held[:, [0, -1]] = True
+    outside = xp.zeros(int(labels.max()) + 1, bool)
+    outside[nodes[held]] = True
+    outside[0] = False
+    held |= outside[nodes]
+    across, down = xp.asarray(across), xp.asarray(down)
+    flux = across[:, :, :-1], across[:, :, 1:], down[:, :-1], down[:, 1:]
+    resistivity = xp.where((k > 0) & (terminals == 0), 1 / xp.where(k > 0, k, 1), 0)
+    power = _least_power(resistivity, flux, void & ~outside[labels], xp.where(held, 0, nodes), held, dx, dy, (False, False), tolerance)
+    # any combination c of the patterns bounds v.G v >= 2 c.(I v) - c.(P c); the best one gives I' P^-1 I
+    size, direction = np.linalg.eigh(power)
+    kept = size > 1e-11 * max(size[-1], 0)
+    root = (direction[:, kept] / np.sqrt(size[kept])).T @ injected
+    return root.T @ root
+
+
+def periodic_bound(k, dx, dy, tolerance):
+    """(2, 2) NumPy, below the effective conductivity of the picture k repeated both ways; at least 2 x 2 pixels."""
+    xp = array_module(k)
+    rows, columns = k.shape
+    labels, _ = pieces(k == 0, connectivity=8, periodic=True)
+    turns, winding = _unwind(to_host(labels)) if bool((k == 0).any()) else (None, np.zeros((1, 2)))
+    # no mean flux across an endless insulator: the mean gradient of the stream function must not climb along it
+    climb = winding * np.array([rows * dy, columns * dx])
+    free = [np.eye(2), _normal(climb), np.zeros((0, 2))][np.linalg.matrix_rank(climb)]
+    if len(free) == 0:
+        return np.zeros((2, 2))
+    potential = xp.zeros((len(free), rows, columns))
+    if turns is not None:
+        potential = xp.asarray(-np.tensordot(free, _unwound_nodes(turns, dx, dy), 1))
+    flux = [a + b for a, b in zip(_ramp(xp, free, dx, dy), _curl(potential, (True, True)))]
+    for part in flux:
+        part[:, k == 0] = 0  # but for rounding it is
+    resistivity = xp.where(k > 0, 1 / xp.where(k > 0, k, 1), 0)
+    power = _least_power(resistivity, flux, k == 0, at_nodes(labels, (True, True)), None, dx, dy, (True, True), tolerance)
+    # a stream function that climbs by g carries the mean flux (g_y, -g_x)
+    mean = free * np.array([1.0, -1.0])
+    return mean.T @ np.linalg.solve(power / (rows * dy * columns * dx), mean)
+
+
+def _least_power(resistivity, flux, stiff, groups, held, dx, dy, periodic, tolerance):
+    """(L, L) powers of the L fluxes once each has taken on the curl that lessens its power most."""
+    xp = array_module(resistivity)
+    scale = float(resistivity.max()) or 1.0
+    resistivity = resistivity / scale
+    start = np.array([float(_power(resistivity, one, one, dx, dy)) for one in zip(*flux)])
+    least = float(xp.where(resistivity > 0, resistivity, 1).min())
+    operator = conduction(xp.where(stiff, min(_STIFF, max(_STIFFEST * least, 3.0)), resistivity), dx, dy, periodic, held)
+    ties, multigrid = Ties(groups), Multigrid(operator)
+
+    def apply(p, q):
+        dots = operator.apply(p, q)
+        ties.average(q)
+        return dots
+
+    b = embed(_pull(resistivity, flux, dx, dy, periodic), (False, False)) * operator.free
+    solution = conjugate_gradients(apply, lambda r: ties.average(multigrid(r)), ties.average(b), None, tolerance, start)
+    flux = [a + b for a, b in zip(flux, _curl(interior(ties.average(solution.x)), periodic))]
+    fields = list(zip(*flux))
+    power = np.zeros((len(fields), len(fields)))
+    for n, one in enumerate(fields):
+        for m, other in enumerate(fields[:n + 1]):
+            power[n, m] = power[m, n] = scale * float(_power(resistivity, one, other, dx, dy))
+    return power
+
+
+def _power(resistivity, one, other, dx, dy):
+    """Integral of resistivity times the product of two fluxes; a flux is what crosses the left, right, upper and lower
+    edge of each pixel, to the right and down."""
+    (a, b, c, d), (e, f, g, h) = one, other
+    return (resistivity * (dx / dy / 6 * (a * (2 * e + f) + b * (2 * f + e)) + dy / dx / 6 * (c * (2 * g + h) + d * (2 * h + g)))).sum()
+
+
+def _pull(resistivity, flux, dx, dy, periodic):
+    """Minus half the derivative of the power by the stream function at the nodes, (L, H', W')."""
+    left, right, upper, lower = flux
+    x, y = resistivity * (dx / dy / 6), resistivity * (dy / dx / 6)
+    left, right = x * (2 * left + right), x * (2 * right + left)
+    upper, lower = y * (2 * upper + lower), y * (2 * lower + upper)
+    return _gather(((left - upper, right + upper), (-left - lower, lower - right)), periodic)
+
+
+def _gather(corners, periodic):
+    """Sum over pixels at the nodes of what each gives to its ((upper left, upper right), (lower left, lower right))."""
+    first = corners[0][0]
+    xp = array_module(first)
+    fields, rows, columns = first.shape
+    out = xp.zeros((fields, rows + 1, columns + 1))
+    for i in (0, 1):
+        for j in (0, 1):
+            out[:, i:i + rows, j:j + columns] += corners[i][j]
+    if periodic[0]:
+        out[:, 0] += out[:, -1]
+        out = out[:, :-1]
+    if periodic[1]:
+        out[:, :, 0] += out[:, :, -1]
+        out = out[:, :, :-1]
+    return out
+
+
+def _curl(stream, periodic):
+    """What the stream function at the nodes sends across the left, right, upper and lower edge of each pixel."""
+    xp = array_module(stream)
+    if periodic[0]:
+        stream = xp.concatenate([stream, stream[:, :1]], axis=1)
+    if periodic[1]:
+        stream = xp.concatenate([stream, stream[:, :, :1]], axis=2)
+    across, down = stream[:, 1:] - stream[:, :-1], stream[:, :, :-1] - stream[:, :, 1:]
+    return across[:, :, :-1], across[:, :, 1:], down[:, :-1], down[:, 1:]
+
+
+def _ramp(xp, gradients, dx, dy):
+    """The curl of stream functions of these constant gradients (L, 2), y first."""
+    across, down = (xp.asarray(g)[:, None, None] for g in (gradients[:, 0] * dy, -gradients[:, 1] * dx))
+    return across, across, down, down
+
+
+def _normal(climb):
+    """The unit vector across the last row, (1, 2)."""
+    y, x = climb[-1]
+    return np.array([[-x, y]]) / max(np.hypot(x, y), 1e-300)
+
+
+def _carried(conducting, terminals, inflow):
+    """Fluxes (L, H, W + 1) to the right and (L, H + 1, W) down that carry the inflow of all terminals.
+
+    Pixel to pixel through their edges, along trees that grow from one part of a terminal in each piece of the picture;
+    what does not cancel leaves there.
+    """
+    reach = (conducting | (terminals > 0)).astype(np.uint8)
+    piece, count = pieces(reach, connectivity=4)
+    part, parts = pieces(terminals, connectivity=4)
+    sizes = np.bincount(part.ravel(), minlength=parts + 1)
+    home = np.zeros(parts + 1, np.int64)
+    home[part.ravel()] = piece.ravel()
+    root = np.zeros(count + 1, np.int64)
+    for n in np.argsort(sizes[1:], kind="stable") + 1:
+        root[home[n]] = n
+    demand = _demand(terminals > 0, inflow)
+    root[0] = -1
+    order, parent = _trees((part > 0) & (root[piece] == part), reach)
+    across, down = np.zeros((len(inflow), *reach.shape)), np.zeros((len(inflow), *reach.shape))
+    across, down = np.pad(across, ((0, 0), (0, 0), (0, 1))), np.pad(down, ((0, 0), (0, 1), (0, 0)))
+    for n in range(len(inflow)):
+        _carry(order, parent, demand[n].ravel(), across[n], down[n])
+    return across, down
+
+
+def _demand(inside, inflow):
+    """The inflow of each node of the terminals, given to one pixel of theirs that has it for a corner: (L, H, W)."""
+    rows, columns = inside.shape
+    demand, given = np.zeros((len(inflow), rows, columns)), np.zeros((rows + 1, columns + 1), bool)
+    for i in (0, 1):
+        for j in (0, 1):
+            now = inside & ~given[i:i + rows, j:j + columns]
+            demand[:, now] += inflow[:, i:i + rows, j:j + columns][:, now]
+            given[i:i + rows, j:j + columns] |= now
+    return demand
+
+
+def _injected(across, down, terminals):
+    """(L, K) what the terminals give off."""
+    source = across[:, :, 1:] - across[:, :, :-1] + down[:, 1:] - down[:, :-1]
+    count = int(terminals.max())
+    return np.array([np.bincount(terminals.ravel(), one.ravel(), count + 1)[1:] for one in source])
+
+
+def _unwound_nodes(turns, dx, dy):
+    """(2, H, W) y and x of the corners of unwound pixels, laid out in the plane; 0 at other nodes."""
+    place = np.zeros((2, *turns.shape[1:]))
+    for i in (0, 1):
+        for j in (0, 1):
+            y, x = np.indices(place.shape[1:]) + np.array([i, j])[:, None, None]
+            corner = np.stack([(y + turns[0] * place.shape[1]) * dy, (x + turns[1] * place.shape[2]) * dx])
+            place = np.where(np.roll(turns[2], (i, j), (0, 1)) > 0, np.roll(corner, (i, j), (1, 2)), place)
+    return place
+
+
+@njit(cache=True)
+def _trees(root, reach):
+    """(order, parent): pixels reached from the roots edge by edge, nearest first, and from which pixel; -1 for a root."""
+    rows, columns = reach.shape
+    order, parent = np.empty(rows * columns, np.int32), np.full(rows * columns, -2, np.int32)
+    end = 0
+    for n in range(rows * columns):
+        if root[n // columns, n % columns]:
+            order[end], parent[n] = n, -1
+            end += 1
+    begin = 0
+    while begin < end:
+        n = order[begin]
+        begin += 1
+        i, j = n // columns, n % columns
+        for y, x in ((i - 1, j), (i + 1, j), (i, j - 1), (i, j + 1)):
+            if 0 <= y < rows and 0 <= x < columns and reach[y, x] and parent[y * columns + x] == -2:
+                parent[y * columns + x] = n
+                order[end] = y * columns + x
+                end += 1
+    return order[:end], parent
+
+
+@njit(cache=True)
+def _carry(order, parent, load, across, down):
+    """Send the load of every pixel to the root of its tree; load is used up."""
+    columns = down.shape[1]
+    for m in range(order.size - 1, -1, -1):
+        n = order[m]
+        p = parent[n]
+        if p < 0 or load[n] == 0:
+            continue
+        i, j = n // columns, n % columns
+        if p == n + 1:
+            across[i, j + 1] += load[n]
+        elif p == n - 1:
+            across[i, j] -= load[n]
+        elif p > n:
+            down[i + 1, j] += load[n]
+        else:
+            down[i, j] -= load[n]
+        load[p] += load[n]
+
+
+@njit(cache=True)
+def _unwind(labels):
+    """Periodic pieces laid out in the plane, joined through edges and corners.
+
+    ((3, H, W) how often each pixel's place has gone round the picture along y, along x, and 1 where that is set;
+    (M, 2) ways round the picture, in turns along y and x, on which a piece meets itself).
+    """
+    rows, columns = labels.shape
+    turns, stack = np.zeros((3, rows, columns), np.int64), np.empty(rows * columns, np.int64)
+    winding = [(0, 0)]
+    for first in range(rows * columns):
+        if labels[first // columns, first % columns] == 0 or turns[2, first // columns, first % columns]:
+            continue
+        stack[0], end = first, 1
+        turns[2, first // columns, first % columns] = 1
+        while end > 0:
+            end -= 1
+            i, j = stack[end] // columns, stack[end] % columns
+            for di in range(-1, 2):
+                for dj in range(-1, 2):
+                    ty, y = turns[0, i, j] + (i + di) // rows, (i + di) % rows
+                    tx, x = turns[1, i, j] + (j + dj) // columns, (j + dj) % columns
+                    if labels[y, x] == 0:
+                        continue
+                    if turns[2, y, x] == 0:
+                        turns[0, y, x], turns[1, y, x], turns[2, y, x] = ty, tx, 1
+                        stack[end] = y * columns + x
+                        end += 1
+                    elif turns[0, y, x] != ty or turns[1, y, x] != tx:
+                        way = (ty - turns[0, y, x], tx - turns[1, y, x])
+                        if len(winding) == 1 or (len(winding) == 2 and way[0] * winding[1][1] != way[1] * winding[1][0]):
+                            winding.append(way)
+    return turns, np.array(winding)

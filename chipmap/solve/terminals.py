@@ -1,0 +1,274 @@
+"""Matrices between several terminals: resistance, and Maxwell's capacitance, with certified bounds."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from cukernels.backend import array_module, to_host
+from cukernels.components import pieces
+
+from .conduction import TOLERANCE, Conductor
+from .flux import terminal_bound
+from .ties import at_nodes
+
+_BATCH = 8  # loads solved side by side: what they need beside their potentials is that many fields
+
+
+@dataclass(frozen=True)
+class Network:
+    """K terminals in one picture, each a perfect conductor.
+
+    upper: (K, K) NumPy, current into terminal i when j is at potential 1 and the others at 0, per unit depth: symmetric,
+    rows sum to zero; from admissible potentials, so not below the true matrix in the sense of quadratic forms.
+    lower: likewise not above it, from admissible fluxes; solved when it is first asked for.
+    potential: (K, H + 1, W + 1) at the nodes. floating: (H + 1, W + 1) bool, nodes that no path joins to a terminal,
+    potential 0 there. iterations: of conjugate gradients. pairs, certain_pairs: (K, K) bool, joined through pixel edges
+    or corners; joined through edges, so certainly.
+    """
+
+    upper: np.ndarray
+    potential: np.ndarray
+    floating: np.ndarray
+    iterations: int
+    pairs: np.ndarray
+    certain_pairs: np.ndarray
+    _dual: Callable = field(repr=False, compare=False)
+
+    @cached_property
+    def lower(self):
+        return self._dual()
+
+
+@dataclass(frozen=True)
+class Resistance:
+    """value: (K, K) NumPy, resistance between two terminals while no net current leaves the others, inf where nothing
+    joins them; for a unit of depth: ohm m for conductivity in S/m, to be divided by the depth. network: a `Network`,
+    with the potentials.
+
+    lower <= resistance of the pixel geometry <= upper, entry by entry, certified: `lower` is the value itself, the power
+    of an admissible potential; `upper` that of an admissible flux, found when it is first asked for. It is inf where
+    two terminals are joined through corners of pixels only.
+    """
+
+    value: np.ndarray
+    network: Network
+
+    @property
+    def lower(self):
+        return self.value
+
+    @cached_property
+    def upper(self):
+        return _pairwise(self.network.lower, self.network.certain_pairs)
+
+
+@dataclass(frozen=True)
+class Capacitance:
+    """value: (K, K) NumPy, Maxwell's matrix: charge on conductor i when j is at potential 1 and the others at 0, per
+    unit depth, F/m for permittivity in F/m. Symmetric, rows sum to zero, off-diagonals <= 0. truncation: (K, K), how far
+    the value may be from that of open surroundings because they are cut off; None where the box is a real one.
+    network: a `Network`, with the potentials; in open surroundings with the padding, and its frame as one more terminal.
+
+    lower <= capacitance of the pixel geometry <= upper, entry by entry, certified, the cut included; solved when first
+    asked for.
+    """
+
+    value: np.ndarray
+    truncation: np.ndarray | None
+    network: Network
+    _reduced: Callable = field(repr=False, compare=False)
+
+    @cached_property
+    def _bounds(self):
+        return _entries(*self._reduced())
+
+    @property
+    def lower(self):
+        return self._bounds[0]
+
+    @property
+    def upper(self):
+        return self._bounds[1]
+
+
+def resistance(conductivity, terminals, dx=1.0, dy=1.0, tolerance=TOLERANCE):
+    """Resistance between every two of K terminals, the picture's sides insulated: a `Resistance`.
+
+    conductivity: (H, W), >= 0, of each pixel, 0 an exact insulator; not read in terminals. terminals: (H, W) int, 0, or
+    1 .. K for the pixels of each terminal, a perfect conductor of one or several parts. dx, dy: pixel size along columns
+    and rows.
+    Raises ValueError where terminals touch, one has no pixel or no path to any other, and as `Conductor`; cukernels'
+    NotConverged where the iteration stalls. NumPy or CuPy; matrices are NumPy.
+    """
+    net = network(conductivity, terminals, dx, dy, tolerance)
+    alone = np.flatnonzero(net.pairs.sum(axis=1) == 1)
+    if alone.size:
+        raise ValueError(f"terminal {alone[0] + 1} is an island: no conducting pixels lead from it to another terminal; "
+                         "join it or leave it out")
+    return Resistance(_pairwise(net.upper, net.pairs), net)
+
+
+def capacitance(permittivity, conductors, dx=1.0, dy=1.0, floating=(), margin=0, outside=None, tolerance=TOLERANCE):
+    """Maxwell's capacitance matrix of K conductors in a box without field across its sides: a `Capacitance`.
+
+    permittivity: (H, W), > 0, of each pixel (F/m: 8.8541878128e-12 times the relative one); not read in conductors.
+    conductors: (H, W) int, 0, or 1 .. K for the pixels of each. dx, dy: pixel size along columns and rows.
+    floating: conductors that carry no charge, whatever their potential; they leave the matrix, which keeps the order
+    of the others. margin: > 0 for open surroundings, that many pixels of them on every side. Charges sum to zero, so
+    the field far away is a dipole's; the true matrix lies between those of an insulating frame and of a floating
+    conducting one, the value halfway. outside: their permittivity, or None to carry on the pixels of the sides.
+    Raises ValueError where conductors touch, one has no pixel, fewer than two are left, permittivity is not above zero,
+    and as `Conductor`; cukernels' NotConverged where the iteration stalls. NumPy or CuPy; matrices are NumPy.
+    """
+    xp = array_module(permittivity, conductors)
+    permittivity, conductors = xp.asarray(permittivity), xp.asarray(conductors)
+    count = _count(conductors, permittivity, "conductor")
+    kept = _kept(count, floating)
+    void = ~(permittivity > 0) & (conductors == 0)
+    if bool(void.any()):
+        row, column = np.argwhere(to_host(void))[0]
+        raise ValueError(f"permittivity {float(permittivity[row, column])} at row {row}, column {column}: give numbers above zero, vacuum is 8.854e-12 F/m")
+    if margin == 0:
+        net = network(permittivity, conductors, dx, dy, tolerance, "conductor")
+        return Capacitance(_signed(_without(net.upper, kept)), None, net,
+                           lambda: (_without(net.lower, kept), _without(net.upper, kept)))
+    if int(margin) != margin or margin < 2:
+        raise ValueError(f"margin {margin}: give a number of pixels, 2 or more, or 0 for a closed box")
+    wide, open_terminals = _opened(xp, permittivity, conductors, int(margin), outside)
+    insulated = network(wide, open_terminals, dx, dy, tolerance, "conductor")
+    frame = open_terminals.copy()
+    frame[[0, -1]] = count + 1
+    frame[:, [0, -1]] = count + 1
+    framed = network(wide, frame, dx, dy, tolerance, "conductor")
+    low, high = _without(insulated.upper, kept), _without(framed.upper, kept)
+    return Capacitance(_signed((low + high) / 2), abs(high - low) / 2, framed,
+                       lambda: (_without(insulated.lower, kept), high))
+
+
+def network(k, terminals, dx=1.0, dy=1.0, tolerance=TOLERANCE, word="terminal"):
+    """The conductance matrix between terminals and the potentials that go with it: a `Network`.
+
+    Arguments as of `resistance`. K - 1 loads are solved: the last follows, since potentials sum to 1.
+    """
+    xp = array_module(k, terminals)
+    k, terminals = xp.asarray(k), xp.asarray(terminals)
+    count = _count(terminals, k, word)
+    k = xp.where(terminals > 0, 0, k)  # every corner of a terminal is fixed
+    at = at_nodes(terminals)
+    conductor = Conductor(k, dx, dy, at > 0)
+    potential, inflow, iterations = xp.empty((count, *at.shape)), [], 0
+    matrix = np.zeros((count - 1, count - 1))
+    for first in range(0, count - 1, _BATCH):
+        wanted = xp.arange(first, min(first + _BATCH, count - 1))
+        solved = conductor.solve(values=(at == wanted[:, None, None] + 1).astype(np.float64), tolerance=tolerance)
+        iterations = max(iterations, solved.iterations)
+        potential[first:first + _BATCH][:len(wanted)] = solved.potential
+        inflow.append(to_host(xp.where(at > 0, solved.inflow, 0)))
+        # potential times inflow over all nodes, not the charge on one terminal: the error is then squared
+        cross = to_host(xp.einsum("aij,bij->ab", potential[:first + len(wanted)], solved.inflow))
+        matrix[:len(cross), first:first + cross.shape[1]] = cross
+    matrix = np.triu(matrix) + np.triu(matrix, 1).T
+    potential[-1] = xp.where(conductor.floating, 0, 1 - potential[:-1].sum(axis=0))
+    pairs = [_pairs(xp, (k > 0) | (terminals > 0), terminals, connectivity) for connectivity in (8, 4)]
+    return Network(_closed(matrix), potential, conductor.floating, iterations, *pairs,
+                   lambda: terminal_bound(k, terminals, np.concatenate(inflow), dx, dy, tolerance))
+
+
+def _count(terminals, k, word):
+    """How many terminals there are, once they are what they should be."""
+    xp = array_module(terminals)
+    if terminals.shape != k.shape or terminals.ndim != 2 or terminals.dtype.kind not in "iu":
+        raise ValueError(f"{word}s have shape {terminals.shape} and dtype {terminals.dtype}: give integers, one a pixel of the picture, {k.shape}")
+    if int(terminals.min()) < 0:
+        raise ValueError(f"{word} {int(terminals.min())} is below zero: give 0 for none and 1 .. K")
+    count = int(terminals.max())
+    if count < 2:
+        raise ValueError(f"there {'is one' if count else 'is no'} {word}: nothing is fixed, give at least two")
+    empty = np.flatnonzero(to_host(xp.bincount(terminals.ravel(), minlength=count + 1))[1:] == 0)
+    if empty.size:
+        raise ValueError(f"{word} {empty[0] + 1} of {count} has no pixel: number them without a gap")
+    highest, lowest = at_nodes(terminals.astype(np.int64)), at_nodes(xp.where(terminals > 0, -terminals.astype(np.int64), -count - 1) + count + 1)
+    clash = (highest > 0) & (highest != count + 1 - lowest)
+    if bool(clash.any()):
+        row, column = np.argwhere(to_host(clash))[0]
+        raise ValueError(f"{word}s {count + 1 - int(lowest[row, column])} and {int(highest[row, column])} touch at row {row}, "
+                         f"column {column}: make them one or leave a pixel between them")
+    return count
+
+
+def _kept(count, floating):
+    unknown = [n for n in floating if n not in range(1, count + 1)]
+    if unknown:
+        raise ValueError(f"floating conductor {unknown[0]} does not exist: give numbers 1 .. {count}")
+    kept = [n for n in range(count) if n + 1 not in floating]
+    if len(kept) < 2:
+        raise ValueError(f"{len(kept)} of {count} conductors would not float: nothing is fixed, leave at least two")
+    return kept
+
+
+def _opened(xp, permittivity, conductors, margin, outside):
+    """Both pictures with `margin` pixels more on every side."""
+    wide = xp.pad(permittivity.astype(np.float64), margin, mode="edge")
+    if outside is not None:
+        inside = xp.pad(xp.ones(conductors.shape, bool), margin)
+        wide = xp.where(inside, wide, float(outside))
+    return wide, xp.pad(conductors, margin)
+
+
+def _pairs(xp, reach, terminals, connectivity):
+    """(K, K) bool: which terminals pieces of `reach` join, straight or by way of others."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+    labels, pieces_count = pieces(reach, connectivity=connectivity)
+    there = terminals > 0
+    piece, terminal = to_host(labels[there]).astype(np.int64) - 1, to_host(terminals[there]).astype(np.int64) - 1
+    count = int(terminal.max()) + 1
+    links = coo_array((np.ones(piece.size), (terminal, count + piece)), (count + pieces_count,) * 2)
+    _, group = connected_components(links, directed=False)
+    return group[:count, None] == group[:count]
+
+
+def _closed(matrix):
+    """One more row and column, so that rows sum to zero."""
+    last = -matrix.sum(axis=1)
+    return np.block([[matrix, last[:, None]], [last, -last.sum()]])
+
+
+def _signed(matrix):
+    """The matrix without off-diagonals above zero, which only discretisation and rounding make, rows still closed."""
+    off = np.minimum(matrix, 0)
+    np.fill_diagonal(off, 0)
+    return off - np.diag(off.sum(axis=1))
+
+
+def _without(matrix, kept):
+    """Schur complement: the others float without charge. Keeps the order of quadratic forms."""
+    others = [n for n in range(len(matrix)) if n not in kept]
+    reduced = matrix[np.ix_(kept, kept)] - matrix[np.ix_(kept, others)] @ np.linalg.pinv(matrix[np.ix_(others, others)], 1e-12, True) @ matrix[np.ix_(others, kept)]
+    return (reduced + reduced.T) / 2
+
+
+def _pairwise(conductance, joined):
+    """Resistance between every two terminals, the others open; inf where they are not joined."""
+    count = len(conductance)
+    value = np.full((count, count), np.inf)
+    np.fill_diagonal(value, 0)
+    for group in {tuple(np.flatnonzero(row)) for row in joined}:
+        inside = np.ix_(group, group)
+        part = conductance[inside]
+        # the group's matrix with a conductance to ground that no current between its terminals feels
+        inverse = np.linalg.inv(part + np.trace(part) / len(part)**2) if len(part) > 1 else np.zeros((1, 1))
+        own = np.diag(inverse)
+        value[inside] = own[:, None] + own - 2 * inverse
+    return value
+
+
+def _entries(low, high):
+    """Bounds of each entry of every matrix between two others in the sense of quadratic forms, off-diagonals <= 0."""
+    size = np.sqrt(np.maximum(np.diag(high - low), 0))
+    middle, half = (low + high) / 2, np.outer(size, size) / 2
+    off = ~np.eye(len(low), dtype=bool)
+    upper = middle + half
+    upper[off] = np.minimum(upper[off], 0)
+    return middle - half, upper

@@ -1,0 +1,41 @@
+"""Nodes that share one unknown potential: floating perfect conductors, without a large number in the operator."""
+
+import numpy as np
+from cukernels.backend import array_module
+from cukernels.stencil import PAD
+
+
+def at_nodes(a, periodic=(False, False)):
+    """The largest of the values of the four pixels round each node: (H, W) -> (H', W'), outside counts as 0."""
+    xp = array_module(a)
+    for wraps in periodic:
+        before = a[-1:] if wraps else xp.zeros_like(a[:1])
+        a = xp.concatenate([before, a] if wraps else [before, a, before])
+        a = xp.maximum(a[:-1], a[1:]).swapaxes(0, 1)
+    return a
+
+
+class Ties:
+    """Groups of nodes with one value each.
+
+    labels: (H', W') int at the nodes, 0 for a node by itself, 1 .. G for the groups.
+    """
+
+    def __init__(self, labels):
+        xp = array_module(labels)
+        row, column = xp.nonzero(labels)
+        self.group = labels[row, column].astype(np.int64) - 1
+        self.place = (row + PAD) * (labels.shape[1] + 2 * PAD) + column + PAD
+        self.size = xp.maximum(xp.bincount(self.group, minlength=1), 1).astype(np.float64)
+
+    def average(self, a):
+        """Every group of a (S, H' + 4, W' + 4), padded and C-contiguous, gets its mean, in place: a projection.
+
+        Of an operator A on single nodes, average A average is the one on tied nodes, in the same arrays.
+        """
+        xp = array_module(a)
+        if self.place.size:
+            for field in a.reshape(len(a), -1):
+                mean = xp.bincount(self.group, field[self.place]) / self.size
+                field[self.place] = mean.astype(a.dtype)[self.group]
+        return a
