@@ -1,4 +1,4 @@
-"""The command line: `gridmap run -o OUT`. Heavy libraries load when a run starts, not for --help."""
+"""The command line: `gridmap run -o OUT` and its sisters. Heavy libraries load when a run starts, not for --help."""
 
 import contextlib
 
@@ -36,37 +36,80 @@ def main():
     """From every power plant and transmission corridor to the map of deficits and bottlenecks."""
 
 
+SYSTEM = (
+    click.option("-o", "--out", required=True, type=click.Path(file_okay=False), help="Folder for the results; made whole or not at all."),
+    click.option("--config", type=FILE, help="TOML with these options as keys, and places, hydro, population, [columns.plants] ...; what is given here goes before it."),
+    click.option("--plants", type=FILE, help="Generating units: place, technology, capacity."),
+    click.option("--demand", type=FILE, help="Demand by hour and area."),
+    click.option("--areas", type=FILE, help="Which regions each demand area covers, with weights."),
+    click.option("--loads", type=FILE, help="Large loads at known places, taken out of their area before the rest is spread."),
+    click.option("--limits", type=FILE, help="What a corridor between two regions can carry, each way."),
+    click.option("--regions", type=FILE, help="Polygons of the regions."),
+    click.option("--lines", type=FILE, help="Transmission lines, shown on the map."),
+    click.option("--profiles", type=FILE, help="What share of their capacity wind and sun gave, by hour and state."),
+    click.option("--outages", type=FILE, help="How often each technology is out."),
+    click.option("--by", help="Join the regions: state, zone, area, group, nerc or interconnect; default: county, as they are."),
+    click.option("--basis", help="What counts as capacity; default: effective."),
+    click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"])),
+    click.option("--quiet", is_flag=True, help="Say nothing unless something is wrong."),
+)
+HOURS = click.option("--hours", default="peak", show_default=True, metavar="WHICH",
+                     help="peak:20, the hours of the highest demand; worst:20, those with the most unserved (solves every hour first); or hours in UTC with commas.")
+
+
+def system(command):
+    """The options that say which system a command is about, and where its results go."""
+    for option in reversed(SYSTEM):
+        command = option(command)
+    return command
+
+
 @main.command()
-@click.option("-o", "--out", required=True, type=click.Path(file_okay=False), help="Folder for the results; made whole or not at all.")
-@click.option("--config", type=FILE, help="TOML with these options as keys, and places, hydro, population, [columns.plants] ...; what is given here goes before it.")
-@click.option("--plants", type=FILE, help="Generating units: place, technology, capacity.")
-@click.option("--demand", type=FILE, help="Demand by hour and area.")
-@click.option("--areas", type=FILE, help="Which regions each demand area covers, with weights.")
-@click.option("--loads", type=FILE, help="Large loads at known places, taken out of their area before the rest is spread.")
-@click.option("--limits", type=FILE, help="What a corridor between two regions can carry, each way.")
-@click.option("--regions", type=FILE, help="Polygons of the regions.")
-@click.option("--lines", type=FILE, help="Transmission lines, shown on the map.")
-@click.option("--profiles", type=FILE, help="What share of their capacity wind and sun gave, by hour and state.")
-@click.option("--outages", type=FILE, help="How often each technology is out.")
+@system
 @click.option("--hour", help="Hour in UTC, 2023-07-27T22:00Z; default: the hour of the highest total demand.")
 @click.option("--year", type=int, help="Every hour of this year instead of one hour; goes on where it was cut off.")
-@click.option("--by", help="Join the regions: state, zone, area, group, nerc or interconnect; default: county, as they are.")
-@click.option("--basis", help="What counts as capacity; default: effective.")
 @click.option("--also", multiple=True, type=click.Choice(EXPORTS), help="Write this too; may be given several times.")
 @click.option("--merge", is_flag=True, help="Solve again with regions whose data can't be right joined to a neighbour; both answers are kept.")
-@click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"]))
-@click.option("--quiet", is_flag=True, help="Say nothing unless something is wrong.")
 def run(out, config, device, quiet, **options):
     """Map an hour or a year: who has power to spare, who lacks it, and what the lines can do about it.
 
     Without files: the bundled 48 states by county, at the national peak hour of 2023.
     """
-    say = (lambda line: None) if quiet else click.echo
     with refusing():
         from gridmap import pipeline
         from gridmap.config import from_options
 
-        pipeline.run(from_options(config, **options), out, device, say)
+        pipeline.run(from_options(config, **options), out, device, _say(quiet))
+
+
+@main.command()
+@system
+@click.option("--mw", default=500.0, show_default=True, help="The size of the load or plant asked about.")
+@HOURS
+def where(out, config, device, quiet, mw, hours, **options):
+    """Where can 500 MW go? For every region the largest new load and plant, and the corridors that bind."""
+    with refusing():
+        from gridmap import pipeline
+        from gridmap.config import from_options
+
+        pipeline.where(from_options(config, **options), out, mw, hours, device, _say(quiet))
+
+
+@main.command()
+@click.argument("scenario", type=FILE)
+@system
+@HOURS
+def compare(scenario, out, config, device, quiet, hours, **options):
+    """What SCENARIO (a TOML that adds, retires, grows, builds, cuts) changes, on the same hours."""
+    with refusing():
+        from gridmap import pipeline
+        from gridmap.config import from_options
+
+        pipeline.compare(from_options(config, **options), scenario, out, hours, device, _say(quiet))
+
+
+def _say(quiet):
+    return (lambda line: None) if quiet else click.echo
 
 
 if __name__ == "__main__":

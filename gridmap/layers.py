@@ -23,20 +23,39 @@ def build(inputs, found):
 
     inputs: read.Inputs (polygons, lines). found: flow.Findings of an hour, or chronicle.Chronicle of a year.
     """
-    crs = equal_area(inputs.regions)
-    # what only just misses itself in degrees may cross itself in metres
-    areas = only_polygons(shapely.make_valid(inputs.regions.geometry.to_crs(crs).to_numpy()))
-    ends = shapely.get_coordinates(shapely.point_on_surface(areas))[found.corridors[["tail_row", "head_row"]].to_numpy()]
+    crs, areas = shapes(inputs)
+    ends = _ends(areas, found.corridors)
     sites = geopandas.points_from_xy(found.plants["lon"], found.plants["lat"], crs=4326).to_crs(crs)
     near = _near(inputs.lines, inputs.regions)
     content = {
         "regions": (found.regions, areas),
         "plants": (found.plants, sites),
         "lines": (near, [shapely.MultiLineString(list(shapely.get_parts(shape))) for shape in near.geometry.to_crs(crs)]),
-        "corridors": (found.corridors, shapely.linestrings(ends)),
+        "corridors": (found.corridors, ends),
         "pockets": (found.pockets, only_polygons(shapely.union_all(areas[members]) for members in found.pockets["members"])),
     }
     return {name: _layer(name, found.run, table, shapes, crs) for name, (table, shapes) in content.items()}
+
+
+def build_some(inputs, found):
+    """The same of what only says something of regions and perhaps corridors: siting.Siting, scenario.Difference."""
+    crs, areas = shapes(inputs)
+    content = {"regions": (found.regions, areas)}
+    if hasattr(found, "corridors"):
+        content["corridors"] = (found.corridors, _ends(areas, found.corridors))
+    return {name: _layer(name, found.run, table, shown, crs) for name, (table, shown) in content.items()}
+
+
+def shapes(inputs):
+    """(the equal-area CRS, (R,) the regions' polygons in it)."""
+    crs = equal_area(inputs.regions)
+    # what only just misses itself in degrees may cross itself in metres
+    return crs, only_polygons(shapely.make_valid(inputs.regions.geometry.to_crs(crs).to_numpy()))
+
+
+def _ends(areas, corridors):
+    """A straight line for each corridor between points inside its two regions."""
+    return shapely.linestrings(shapely.get_coordinates(shapely.point_on_surface(areas))[corridors[["tail_row", "head_row"]].to_numpy()])
 
 
 def equal_area(regions):
@@ -67,21 +86,30 @@ def explanations(run):
 
 def styles(shown):
     """{layer: QML}: how QGIS shows each."""
-    regions = shown["regions"]
     corridor = functools.partial(style.line, width_expression='0.1 + sqrt(max("forward_mw", "backward_mw")) / 60')
     looks = {
         "plants": style.categorized("fuel", style.FUELS, functools.partial(style.marker, size_expression='0.6 + sqrt("nameplate_mw") / 12')),
         "lines": style.graduated('coalesce("voltage_kv", -1)', style.VOLTAGES, style.line),
         "pockets": style.single(style.fill(None, style.POCKET, 0.5)),
+        **_looks_by_run(shown["regions"], corridor),
     }
-    if regions.attrs["run"] == "hour":
-        looks["regions"] = style.graduated("balance_mw", style.short_or_spare(regions["balance_mw"], "MW"), style.fill)
-        looks["corridors"] = style.graduated("loading_pct", style.LOADINGS, corridor)
-    else:
-        looks["regions"] = style.graduated("unserved_pct", style.ENERGY_SHARES, style.fill)
-        looks["corridors"] = style.graduated("hours_full", style.HOURS, corridor)
     heads = {name: _fields(name, layer.attrs["run"]) for name, layer in shown.items()}
     return {name: style.qml(looks[name], SHAPES[name], dict(zip(heads[name]["column"], heads[name]["title"]))) for name in shown}
+
+
+def _looks_by_run(regions, corridor):
+    """How regions and corridors look: each kind of run colours them by what it is about."""
+    run = regions.attrs["run"]
+    if run == "hour":
+        return {"regions": style.graduated("balance_mw", style.short_or_spare(regions["balance_mw"], "MW"), style.fill),
+                "corridors": style.graduated("loading_pct", style.LOADINGS, corridor)}
+    if run == "where":
+        return {"regions": style.graduated("load_mw", style.HEADROOMS, style.fill)}
+    if run == "compare":
+        return {"regions": style.graduated("change_mwh", style.worse_or_better(regions["change_mwh"], "MWh"), style.fill),
+                "corridors": style.graduated("hours_full", style.HOURS, corridor)}
+    return {"regions": style.graduated("unserved_pct", style.ENERGY_SHARES, style.fill),
+            "corridors": style.graduated("hours_full", style.HOURS, corridor)}
 
 
 def _fields(name, run):

@@ -19,6 +19,7 @@ YEAR_TOTALS = {
     "unserved_mwh": "sum over hours of the least total unserved demand within the corridor limits (maximum flow, exact)",
 }
 ARTEFACT = "see their flag"
+STEP = 1e-6  # MWh: smaller changes are rounding
 
 
 def write_tables(folder, shown, inputs):
@@ -26,7 +27,8 @@ def write_tables(folder, shown, inputs):
     unit), repair.csv (what was done to each row) and account.csv (where every MW went)."""
     layers.explanations(shown["regions"].attrs["run"]).to_csv(folder / "columns.csv", index=False)
     for name in ("regions", "pockets", "corridors"):
-        shown[name].drop(columns="geometry").to_csv(folder / f"{name}.csv", index=False, float_format="%.6f")
+        if name in shown:
+            shown[name].drop(columns="geometry").to_csv(folder / f"{name}.csv", index=False, float_format="%.6f")
     inputs.report.to_csv(folder / "repair.csv", index=False)
     inputs.account.to_csv(folder / "account.csv", index=False)
 
@@ -91,6 +93,72 @@ def write_year(path, shown, found):
     results["unserved_mwh"].update(_doubt(results["unserved_mwh"], results["artefact_mwh"]))
     write_json(path, results)
     return results
+
+
+def write_where(path, shown, found):
+    """results.json of a siting.Siting: how many regions could take the size asked about, and where there is most room."""
+    regions = shown["regions"]
+    spell = [_stamp(hour) for hour in found.hours]
+
+    def number(value, unit, how):
+        return {"value": float(value), "unit": unit, "basis": found.basis, "hours": len(spell), "how": how}
+
+    doubtful = regions["artefact"].astype(bool)
+    results = {
+        "size_mw": found.mw, "hours": spell, "basis": found.basis, "basis_counts": found.says, "regions": len(regions),
+        "load_fits": {**number(regions["load_fits"].sum(), "regions", "a load of size_mw goes in all the hours with everybody's unserved demand as it was"),
+                      "in_doubt": int((regions["load_fits"].astype(bool) & doubtful).sum()),
+                      "most": _rows(regions[~doubtful].nlargest(WORST, "load_mw"))},
+        "load_median_mw": number(regions["load_mw"].median(), "MW", "median over regions of the largest load"),
+        "plant_fits": {**number(regions["plant_fits"].sum(), "regions", "all of a firm plant of size_mw can be used in all the hours"),
+                       "most": _rows(regions[~doubtful].nlargest(WORST, "plant_mw"))},
+        "relief": {**number((regions["relief_mwh"] > 0).sum(), "regions", "where a plant of size_mw lowers the total unserved demand"),
+                   "most": _rows(regions[~doubtful].nlargest(WORST, "relief_mwh").query("relief_mwh > 0"))},
+        "unserved_mw": number(found.unserved_mw.max(), "MW", "least total unserved demand of the worst of the hours, before anything new"),
+    }
+    write_json(path, results)
+    return results
+
+
+def where_headline(results, out):
+    """Lines for the terminal: how many regions could take it."""
+    yield f"{len(results['hours'])} hours, {results['regions']:,} regions, {results['basis']} capacity"
+    yield f"  a load of {results['size_mw']:,g} MW goes in {results['load_fits']['value']:,.0f} regions (median room {results['load_median_mw']['value']:,.0f} MW)"
+    yield f"  a plant of that size can be used in {results['plant_fits']['value']:,.0f} and lowers the total unserved in {results['relief']['value']:,.0f}"
+    yield f"results: {out}"
+
+
+def write_compare(path, shown, found):
+    """results.json of a scenario.Difference: totals before and after, and where it changes most."""
+    regions, hours = shown["regions"], found.hours
+
+    def number(value, unit, how):
+        return {"value": float(value), "unit": unit, "basis": found.basis, "hours": len(hours), "how": how}
+
+    before, after = hours["before_mw"].sum(), hours["after_mw"].sum()
+    results = {
+        "hours": [_stamp(hour) for hour in hours["hour"]], "basis": found.basis, "basis_counts": found.says, "regions": len(regions),
+        "before_mwh": number(before, "MWh", "least total unserved demand of the hours, added"),
+        "after_mwh": number(after, "MWh", "the same with the changes"),
+        "change_mwh": number(after - before, "MWh", "after less before"),
+        "supply_change_mwh": number(regions["supply_change_mwh"].sum(), "MWh", "what all plants could give, after less before"),
+        "demand_change_mwh": number(regions["demand_change_mwh"].sum(), "MWh", "after less before"),
+        "worse": {**number((regions["change_mwh"] > STEP).sum(), "regions", "with more unserved demand than before"),
+                  "most": _rows(regions[regions["change_mwh"] > STEP].nlargest(WORST, "change_mwh"))},
+        "better": {**number((regions["change_mwh"] < -STEP).sum(), "regions", "with less unserved demand than before"),
+                   "most": _rows(regions[regions["change_mwh"] < -STEP].nsmallest(WORST, "change_mwh"))},
+    }
+    write_json(path, results)
+    return results
+
+
+def compare_headline(results, out):
+    """Lines for the terminal: what changed."""
+    before, after, change = (results[name]["value"] / 1e3 for name in ("before_mwh", "after_mwh", "change_mwh"))
+    yield f"{len(results['hours'])} hours, {results['regions']:,} regions, {results['basis']} capacity"
+    yield f"  unserved {before:,.3f} GWh before, {after:,.3f} GWh after: {change:+,.3f} GWh"
+    yield f"  worse off {results['worse']['value']:,.0f} regions, better off {results['better']['value']:,.0f}"
+    yield f"results: {out}"
 
 
 def headline(results, out):

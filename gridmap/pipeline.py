@@ -1,4 +1,4 @@
-"""`gridmap run`, as a sentence: one call a step. An hour, or every hour of a year."""
+"""`gridmap run` and its sisters, as sentences: one call a step. An hour, or every hour of a year."""
 
 from cukernels.backend import choose_device
 from cukernels.run import Run
@@ -9,6 +9,7 @@ from gridmap import (
     export,
     flow,
     geofiles,
+    hours,
     layers,
     merge,
     output,
@@ -16,6 +17,8 @@ from gridmap import (
     read,
     regroup,
     repair,
+    scenario,
+    siting,
     supply,
     year,
 )
@@ -35,14 +38,7 @@ def run(config, out, device="auto", say=print):
     say(f"device: {device.why}")
     solve, headline = (solve_year, output.year_headline) if config.year else (solve_hour, output.headline)
     with Run(out, "gridmap run", config.options(), device, PACKAGES, say=say) as folder:
-        with folder.step("read"):
-            inputs = read.load(config)
-            for path in inputs.files:
-                folder.read(path)
-        with folder.step("repair and place"):
-            inputs = regroup.regroup(repair.repair(inputs), config.by)
-            for path in regroup.given_files(config.by):
-                folder.read(path)
+        inputs = _placed(config, folder)
         results, regions = solve(inputs, config, device, folder)
         if config.merge:
             with folder.step("merge artefacts"):
@@ -58,6 +54,80 @@ def run(config, out, device="auto", say=print):
         for line in headline(second, f"{out}/{MERGED}, {len(joined)} regions joined to a neighbour"):
             say(line)
     return results
+
+
+def where(config, out, mw, which, device="auto", say=print):
+    """`gridmap where`: what each region could take in the hours `which` names (`hours.choose`), mapped into `out`.
+
+    As `run` otherwise. Returns what results.json holds.
+    """
+    device = choose_device(device)
+    say(f"device: {device.why}")
+    options = config.options() | {"mw": mw, "hours": which}
+    with Run(out, "gridmap where", options, device, PACKAGES, say=say) as folder:
+        inputs = _placed(config, folder)
+        with folder.step("choose hours"):
+            chosen = hours.choose(inputs, which, config.basis, device)
+        with folder.step(f"headroom, {len(chosen)} hours"):
+            found = siting.headroom(inputs, chosen, mw, config.basis, device)
+        shown = _write_some(inputs, found, folder)
+        with folder.step("map"):
+            results = output.write_where(folder.folder / "results.json", shown, found)
+            publish.draw_where(folder.folder / "map.png", shown, results)
+        folder.finish()
+    for line in output.where_headline(results, out):
+        say(line)
+    return results
+
+
+def compare(config, path, out, which, device="auto", say=print):
+    """`gridmap compare`: what the scenario of a TOML file changes in the hours `which` names, mapped into `out`.
+
+    The hours are chosen in the system as it is. As `run` otherwise. Returns what results.json holds.
+    """
+    device = choose_device(device)
+    say(f"device: {device.why}")
+    changes = scenario.read(path)
+    with Run(out, "gridmap compare", config.options() | {"scenario": str(path), "hours": which}, device, PACKAGES, say=say) as folder:
+        folder.read(path)
+        inputs = _placed(config, folder)
+        with folder.step("choose hours"):
+            chosen = hours.choose(inputs, which, config.basis, device)
+        with folder.step("change"):
+            changed = scenario.apply(inputs, changes, path)
+        with folder.step(f"before and after, {len(chosen)} hours"):
+            found = scenario.difference(inputs, changed, chosen, config.basis, device)
+        shown = _write_some(changed, found, folder)
+        with folder.step("map"):
+            found.hours.to_csv(folder.folder / "hours.csv", index=False, float_format="%.6f", date_format="%Y-%m-%dT%H:%MZ")
+            results = output.write_compare(folder.folder / "results.json", shown, found)
+            publish.draw_compare(folder.folder / "map.png", shown, results)
+        folder.finish()
+    for line in output.compare_headline(results, out):
+        say(line)
+    return results
+
+
+def _placed(config, folder):
+    """Everything read, repaired, placed and joined as the config says; every file noted in the manifest."""
+    with folder.step("read"):
+        inputs = read.load(config)
+        for path in inputs.files:
+            folder.read(path)
+    with folder.step("repair and place"):
+        inputs = regroup.regroup(repair.repair(inputs), config.by)
+        for path in regroup.given_files(config.by):
+            folder.read(path)
+    return inputs
+
+
+def _write_some(inputs, found, run):
+    with run.step("layers and tables"):
+        shown = layers.build_some(inputs, found)
+        geofiles.write_geopackage(run.folder / "gridmap.gpkg", shown)
+        geofiles.write_geoparquet(run.folder, shown)
+        output.write_tables(run.folder, shown, inputs)
+    return shown
 
 
 def solve_hour(inputs, config, device, run, part=""):
@@ -79,9 +149,9 @@ def solve_year(inputs, config, device, run, part=""):
     place = run.folder / part
     months = year.months_of(year.hours_of(inputs, config.year))
     store = year.Store(run.out, part, year.key(run.manifest))
-    for month, hours in months.items():
-        with run.step(f"{month}, {len(hours)} hours"):
-            store.has(month) or store.put(month, year.solve_month(inputs, hours, config.basis, device))
+    for month, part_of_year in months.items():
+        with run.step(f"{month}, {len(part_of_year)} hours"):
+            store.has(month) or store.put(month, year.solve_month(inputs, part_of_year, config.basis, device))
     with run.step("regions and pockets"):
         found = chronicle.tell(inputs, store.read(), config.year, config.basis, capacity.BASES[config.basis].says)
     shown = _write_layers(inputs, found, config, run, place)

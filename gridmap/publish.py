@@ -63,6 +63,52 @@ def draw_year(path, shown, found, results):
     _write(figure, left, path, *_year_words(results))
 
 
+def draw_where(path, shown, results):
+    """Write map.png of a siting.Siting: the largest new load and the largest new plant, each in its hardest hour.
+
+    shown: what `layers.build_some` made; results: what `output.write_where` wrote.
+    """
+    regions = shown["regions"]
+    figure, left, right = _sheet(regions, 9.4, ("The largest new load", "The largest new plant"))
+    outlines = [_path(g) for g in regions.geometry], _borders(regions)
+    for axes, column, words in ((left, "load_mw", "with everybody else as before (MW)"), (right, "plant_mw", "of which all can be used (MW)")):
+        _draw_regions(axes, *outlines, _colours(regions[column], style.HEADROOMS))
+        _legend(figure, axes, style.HEADROOMS, words)
+    size, hours = results["size_mw"], len(results["hours"])
+    best = regions[~regions.artefact.astype(bool)].nlargest(NAMED_POCKETS, "relief_mwh").query("relief_mwh > 0")
+    names = best["name"] + np.where(best["state"].eq(""), "", ", ") + best["state"]
+    _list_pockets(figure, right, [f"{name}: {size:,g} MW relieve {mwh:,.0f} MWh" for name, mwh in zip(names, best["relief_mwh"])])
+    basis = results["basis"].replace("_", " ")
+    _write(figure, left, path, f"Where can {size:,g} MW go?",
+           f"{results['load_fits']['value']:,.0f} of {results['regions']:,} regions could serve such a load in all of {hours} hours, "
+           f"{results['plant_fits']['value']:,.0f} could use such a plant.",
+           (f"{basis.capitalize()} capacity: {results['basis_counts']}.",
+            "A load goes as long as nobody's unserved demand rises; the smallest of the hours counts. Regions that are short take nothing."))
+
+
+def draw_compare(path, shown, results):
+    """Write map.png of a scenario.Difference: what each region lacks after the changes, and how that differs from before.
+
+    shown: what `layers.build_some` made; results: what `output.write_compare` wrote.
+    """
+    regions, corridors = shown["regions"], shown["corridors"]
+    figure, left, right = _sheet(regions, 9.4, ("Unserved after the changes", "More or less than before"))
+    outlines = [_path(g) for g in regions.geometry], _borders(regions)
+    for axes, column, words in ((left, "after_mwh", "in all the hours together (MWh)"), (right, "change_mwh", "after less before (MWh)")):
+        classes = style.worse_or_better(regions[column], "MWh")
+        classes = classes[len(classes) // 2:] if column == "after_mwh" else classes
+        _draw_regions(axes, *outlines, _colours(regions[column], classes))
+        _legend(figure, axes, classes, words)
+    changed = corridors.forward_mw.ne(corridors.forward_before_mw) | corridors.backward_mw.ne(corridors.backward_before_mw)
+    _draw_bottlenecks(right, corridors[changed])
+    before, after = results["before_mwh"]["value"], results["after_mwh"]["value"]
+    basis = results["basis"].replace("_", " ")
+    _write(figure, left, path, "What the scenario changes",
+           f"{len(results['hours'])} hours: unserved {before:,.0f} MWh before, {after:,.0f} MWh after; {results['worse']['value']:,.0f} regions worse off, "
+           f"{results['better']['value']:,.0f} better.",
+           (f"{basis.capitalize()} capacity: {results['basis_counts']}.", "Blue lines: corridors whose limits the scenario changes."))
+
+
 def _sheet(regions, height, heads):
     """(figure, left axes, right axes): two empty maps above a foot of fixed height. height: inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -218,7 +264,7 @@ def _legend(figure, axes, classes, heading):
     for i, c in enumerate(classes):
         strip.add_patch(Rectangle((i, 0.40), 0.97, 0.28, facecolor=c.colour, edgecolor="#bbbbbb", linewidth=0.5))
         if math.isfinite(c.upper):
-            upper = 0 if c.upper == style.NOTHING else c.upper
+            upper = 0 if abs(c.upper) == style.NOTHING else c.upper
             strip.text(i + 0.985, 0.30, f"{upper:,g}".replace("-", "\N{MINUS SIGN}"), ha="center", va="top", fontsize=10.5, color=INK)
     if classes[0].lower == 0:
         strip.text(0.5, 0.54, classes[0].label, ha="center", va="center", fontsize=9.5, color=INK)

@@ -50,6 +50,10 @@ HOURS = tuple(Class(a, b, colour, label) for a, b, colour, label in (
     (0, 1, MIDDLE, "never"), (1, 10, "#fde0c5", "up to 9 h"), (10, 100, "#facba6", "10 to 99 h"), (100, 1000, "#f2855d", "100 to 999 h"),
     (1000, 8000, "#ca3a2c", "1,000 to 7,999 h"), (8000, math.inf, "#4a0c2b", "8,000 h and more")))
 
+HEADROOMS = tuple(Class(a, b, colour, label) for a, b, colour, label in (
+    (0, NOTHING, REDS[1], "nothing"), (NOTHING, 20, REDS[0], "up to 20 MW"), (20, 100, "#fddbc7", "20 to 100 MW"), (100, 500, MIDDLE, "100 to 500 MW"),
+    (500, 1000, BLUES[0], "500 to 1,000 MW"), (1000, 3000, BLUES[1], "1,000 to 3,000 MW"), (3000, math.inf, BLUES[2], "above 3,000 MW")))
+
 
 def diverging(values, unit):
     """Classes for signed values: four reds below zero, grey around it, four blues above.
@@ -73,6 +77,14 @@ def short_or_spare(values, unit):
     lacks, spares = round_steps([v for v in values if v < 0], 4)[1:], round_steps([v for v in values if v > 0], 4)
     edges = [-math.inf, *(-e for e in reversed(lacks)), -NOTHING, *spares, math.inf]
     return [Class(a, b, colour, _label(a, b, unit)) for a, b, colour in zip(edges, edges[1:], [*reversed(REDS), MIDDLE, *BLUES])]
+
+
+def worse_or_better(values, unit):
+    """Classes for a change of what can't be served: more is red, less is blue, as it was is grey."""
+    edges = round_steps(values, 4)
+    edges = [-math.inf, *(-e for e in reversed(edges[1:])), -NOTHING, NOTHING, *edges[1:], math.inf]
+    colours = [*reversed(BLUES), MIDDLE, *REDS]
+    return [Class(a, b, colour, "as before" if a == -NOTHING else _label(a, b, unit)) for a, b, colour in zip(edges, edges[1:], colours)]
 
 
 def round_steps(values, count):
