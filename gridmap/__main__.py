@@ -112,5 +112,27 @@ def _say(quiet):
     return (lambda line: None) if quiet else click.echo
 
 
+@main.command()
+@click.option("-o", "--out", required=True, type=click.Path(file_okay=False), help="Folder for the results; made whole or not at all.")
+@click.option("--config", type=FILE, help="TOML of `gridmap run`; default: the bundled 48 states.")
+@click.option("--by", default="zone", show_default=True, help="Join the regions: state, zone, area, group, nerc or interconnect; county leaves them.")
+@click.option("--year", type=int, help="The hours of this year; default: all that the demand has.")
+@click.option("--samples", default=100, show_default=True, help="Years to draw.")
+@click.option("--seed", default=0, show_default=True, help="Another seed draws other outages.")
+@click.option("--repair-hours", "repair_h", default=24.0, show_default=True, help="Mean length of an outage.")
+@click.option("--relative-error", type=float, help="Stop when the standard error of the energy not served is this share of it.")
+@click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"]))
+@click.option("--quiet", is_flag=True, help="Say nothing unless something is wrong.")
+def adequacy(out, config, by, year, samples, seed, repair_h, relative_error, device, quiet):
+    """How likely each region runs short: units drawn in and out of service, by hour, over many years."""
+    say = (lambda line: None) if quiet else click.echo
+    with refusing():
+        from gridmap.adequacy import study
+        from gridmap.config import from_options
+
+        study.check(samples, repair_h, relative_error)
+        study.run(from_options(config, by=by, year=year), out, samples, seed, repair_h, relative_error, device, say)
+
+
 if __name__ == "__main__":
     main()

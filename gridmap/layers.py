@@ -14,6 +14,7 @@ import shapely
 from gridmap import style, tables
 
 SHAPES = {"regions": "MultiPolygon", "plants": "Point", "lines": "MultiLineString", "corridors": "LineString", "pockets": "MultiPolygon"}
+STUDY = {"adequacy": "MultiPolygon"}  # the layer of `gridmap adequacy`
 EXPLAINED = ["layer", "column", "title", "description"]
 UNITED_STATES = pyproj.CRS(5070)  # Albers on NAD83, made for the 48 states
 
@@ -34,7 +35,7 @@ def build(inputs, found):
         "corridors": (found.corridors, ends),
         "pockets": (found.pockets, only_polygons(shapely.union_all(areas[members]) for members in found.pockets["members"])),
     }
-    return {name: _layer(name, found.run, table, shapes, crs) for name, (table, shapes) in content.items()}
+    return {name: layer(name, found.run, table, shapes, crs) for name, (table, shapes) in content.items()}
 
 
 def build_some(inputs, found):
@@ -43,7 +44,7 @@ def build_some(inputs, found):
     content = {"regions": (found.regions, areas)}
     if hasattr(found, "corridors"):
         content["corridors"] = (found.corridors, _ends(areas, found.corridors))
-    return {name: _layer(name, found.run, table, shown, crs) for name, (table, shown) in content.items()}
+    return {name: layer(name, found.run, table, shown, crs) for name, (table, shown) in content.items()}
 
 
 def shapes(inputs):
@@ -91,10 +92,11 @@ def styles(shown):
         "plants": style.categorized("fuel", style.FUELS, functools.partial(style.marker, size_expression='0.6 + sqrt("nameplate_mw") / 12')),
         "lines": style.graduated('coalesce("voltage_kv", -1)', style.VOLTAGES, style.line),
         "pockets": style.single(style.fill(None, style.POCKET, 0.5)),
-        **_looks_by_run(shown["regions"], corridor),
+        "adequacy": style.graduated("lole_hours", style.LOLE, style.fill),
+        **(_looks_by_run(shown["regions"], corridor) if "regions" in shown else {}),
     }
     heads = {name: _fields(name, layer.attrs["run"]) for name, layer in shown.items()}
-    return {name: style.qml(looks[name], SHAPES[name], dict(zip(heads[name]["column"], heads[name]["title"]))) for name in shown}
+    return {name: style.qml(looks[name], shown[name].attrs["geometry_type"], dict(zip(heads[name]["column"], heads[name]["title"]))) for name in shown}
 
 
 def _looks_by_run(regions, corridor):
@@ -118,11 +120,12 @@ def _fields(name, run):
     return fields[fields["layer"].eq(name) & fields["run"].isin(["", run])]
 
 
-def _layer(name, run, table, shapes, crs):
+def layer(name, run, table, shapes, crs):
+    """A table with shapes as the layer `name` of a run: the columns of fields.csv in their order."""
     columns = list(_fields(name, run)["column"])
-    layer = geopandas.GeoDataFrame(table[columns].reset_index(drop=True), geometry=np.asarray(shapes, dtype=object), crs=crs)
-    layer.attrs = {"geometry_type": SHAPES[name], "run": run}  # and not the hour of the table: GeoParquet would want it in JSON
-    return layer
+    made = geopandas.GeoDataFrame(table[columns].reset_index(drop=True), geometry=np.asarray(shapes, dtype=object), crs=crs)
+    made.attrs = {"geometry_type": (SHAPES | STUDY)[name], "run": run}  # and not the hour of the table: GeoParquet would want it in JSON
+    return made
 
 
 def _near(lines, regions):

@@ -109,6 +109,20 @@ def draw_compare(path, shown, results):
            (f"{basis.capitalize()} capacity: {results['basis_counts']}.", "Blue lines: corridors whose limits the scenario changes."))
 
 
+def draw_adequacy(path, regions, results):
+    """Write map.png of an adequacy study: hours short in a drawn year, and the share of the energy not served.
+
+    regions: the layer "adequacy"; results: what results.json holds.
+    """
+    figure, left, right = _sheet(regions, 9.4, ("Hours short in a year, on average", "Energy not served, on average"))
+    outlines = [_path(g) for g in regions.geometry], _borders(regions)
+    for axes, column, classes, heading in ((left, "lole_hours", style.LOLE, "hours of the study (h)"),
+                                           (right, "neue_ppm", style.NEUE, "of the region's demand (ppm)")):
+        _draw_regions(axes, *outlines, _colours(regions[column], classes))
+        _legend(figure, axes, classes, heading)
+    _write(figure, left, path, *_adequacy_words(results))
+
+
 def _sheet(regions, height, heads):
     """(figure, left axes, right axes): two empty maps above a foot of fixed height. height: inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -155,6 +169,19 @@ def _year_words(results):
         f"lines can carry, {twh['unserved_mwh']:,.2f} TWh, of which {twh['artefact_mwh']:,.2f} TWh where the data can't be right.",
         (f"{basis.capitalize()} capacity: {results['basis_counts']}.",
          "Every hour is solved by itself: least total unserved demand within the corridor limits, split as evenly as they allow."),
+    )
+
+
+def _adequacy_words(results):
+    chronic = results["chronic"]
+    where, place = ("Outside regions short all the time", "regions not chronic") if "regions not chronic" in results else ("Somewhere in the system", "system")
+    (lole, lole_error), (eue, eue_error) = ((results[place][n]["value"], 1.96 * results[place][n]["standard_error"]) for n in ("lole_hours", "eue_mwh"))
+    return (
+        "How often power runs short",
+        f"{results['samples']:,} drawn years of {results['hours']:,} hours. {where}: {lole:,.1f} \N{PLUS-MINUS SIGN} {lole_error:,.1f} hours, "
+        f"{eue:,.0f} \N{PLUS-MINUS SIGN} {eue_error:,.0f} MWh (95 %).",
+        (f"{chronic['value']} regions with {chronic['eue_mwh']:,.0f} MWh are {chronic['how']}.",
+         "Units fail one by one at the rates of their technology; the least that the corridor limits allow is left unserved, split as evenly as they allow."),
     )
 
 

@@ -53,6 +53,12 @@ HOURS = tuple(Class(a, b, colour, label) for a, b, colour, label in (
 HEADROOMS = tuple(Class(a, b, colour, label) for a, b, colour, label in (
     (0, NOTHING, REDS[1], "nothing"), (NOTHING, 20, REDS[0], "up to 20 MW"), (20, 100, "#fddbc7", "20 to 100 MW"), (100, 500, MIDDLE, "100 to 500 MW"),
     (500, 1000, BLUES[0], "500 to 1,000 MW"), (1000, 3000, BLUES[1], "1,000 to 3,000 MW"), (3000, math.inf, BLUES[2], "above 3,000 MW")))
+LOLE = tuple(Class(a, b, colour, label) for a, b, colour, label in (
+    (0, NOTHING, MIDDLE, "none"), (NOTHING, 0.1, "#fde0c5", "up to 0.1 h"), (0.1, 1, "#facba6", "0.1 to 1 h"), (1, 10, "#f2855d", "1 to 10 h"),
+    (10, 100, "#ca3a2c", "10 to 100 h"), (100, math.inf, "#4a0c2b", "above 100 h")))
+NEUE = tuple(Class(a, b, colour, label) for a, b, colour, label in (
+    (0, NOTHING, MIDDLE, "none"), (NOTHING, 1, "#fddbc7", "up to 1 ppm"), (1, 10, "#f4a582", "1 to 10 ppm"), (10, 100, "#d6604d", "10 to 100 ppm"),
+    (100, 1000, "#b2182b", "100 to 1,000 ppm"), (1000, math.inf, "#67001f", "above 1,000 ppm")))
 
 
 def diverging(values, unit):

@@ -27,16 +27,16 @@ def agrees(estimate, want, errors=3):
 
 def single_a():
     rows = [(f"G{i}", "A", 10) for i in range(3)] + [("VG", "A", 8)]
-    return System(["A"], np.array([[25, 28, 27, 24.0]]).T, units(*rows), hourly=pd.DataFrame({"VG": [5, 6, 7, 8]}))
+    return System(["A"], np.array([[25, 28, 27, 24.0]]).T, units(*rows), ratings=pd.DataFrame({"VG": [5, 6, 7, 8]}))
 
 
 def three_nodes(limit):
     load = np.array([[19, 20, 21, 20], [20, 21, 21, 22], [22, 21, 23, 22.0]]).T
     rows = [("G1", "A", 10), ("VGA", "A", 4), ("G2", "B", 10), ("G3", "B", 10), ("VGB", "B", 6), ("G4", "C", 15), ("G5", "C", 25), ("VGC", "C", 2)]
-    hourly = pd.DataFrame({"VGA": [4, 3, 2, 3], "VGB": [6, 5, 3, 4], "G4": [10, 10, 15, 10], "G5": [20, 20, 25, 20], "VGC": [2, 1, 2, 1]})
+    ratings = pd.DataFrame({"VGA": [4, 3, 2, 3], "VGB": [6, 5, 3, 4], "G4": [10, 10, 15, 10], "G5": [20, 20, 25, 20], "VGC": [2, 1, 2, 1]})
     ends = dict(tail=["A", "A", "B"], head=["B", "C", "C"])
     caps = pd.DataFrame({**ends, "forward_mw": 100.0, "backward_mw": 100.0})
-    return System("ABC", load, units(*rows), pd.DataFrame({**ends, "forward_mw": limit, "backward_mw": limit}), caps, hourly)
+    return System("ABC", load, units(*rows), pd.DataFrame({**ends, "forward_mw": limit, "backward_mw": limit}), caps, ratings)
 
 
 def two_regions():
@@ -173,10 +173,16 @@ def test_stops_at_the_error_asked_for():
     np.testing.assert_array_equal(got.kwh, again.kwh)
 
 
+def test_ratings_may_hold_for_many_hours():
+    by_hour = single_a().ratings.iloc[[0, 0, 2, 2]].reset_index(drop=True)
+    a, b = (simulate(System(["A"], single_a().load, single_a().units, ratings=r), 200) for r in (by_hour, by_hour.iloc[[0, 2]]))
+    np.testing.assert_array_equal(a.kwh, b.kwh)
+
+
 def test_paired_differences():
     """One more MW of load everywhere against none: the pairs' error is far below that of two runs, and right."""
     before = single_a()
-    more = System(["A"], before.load + 1, before.units, hourly=before.hourly)
+    more = System(["A"], before.load + 1, before.units, ratings=before.ratings)
     change = paired(simulate(more, 20_000), simulate(before, 20_000)).set_index("place").loc["system"]
     want = exact(dict(capacity_mw=[10.0] * 3, forced_outage_rate=[.1] * 3), np.array([20, 22, 20, 16]) + 1).eue_mwh - 1.59
     assert abs(change["eue_mwh"] - want) < 3 * change["eue_mwh_error"]
@@ -207,8 +213,8 @@ def test_cold_hours_fail_more():
     (dict(units=pd.DataFrame(dict(region=["A"]))), "no column capacity_mw"),
     (dict(load=np.array([[1.0], [np.nan]])), "load, hour 1, A: nan"),
     (dict(load=np.ones((3, 2))), "load has shape"),
-    (dict(hourly=pd.DataFrame({"G": [1.0]})), "hourly has 1 hours and load 2"),
-    (dict(hourly=pd.DataFrame({"H": [1.0, 2.0]})), "names no unit or several"),
+    (dict(ratings=pd.DataFrame({"G": [1.0]}, index=[1])), "ratings has 1 rows from hour 1"),
+    (dict(ratings=pd.DataFrame({"H": [1.0, 2.0]})), "names no unit or several"),
     (dict(corridors=pd.DataFrame(dict(tail=["A"], head=["A"], forward_mw=1.0, backward_mw=1.0))), "another region than the tail"),
 ])
 def test_bad_systems_are_named(change, words):

@@ -32,24 +32,34 @@ class Problem:
 
 def problem(system, sequential=True):
     """A `Problem`. sequential False: every hour is drawn anew, whatever the mttr_h."""
-    T, R = system.load.shape
-    load = np.rint(system.load * KW).astype(np.int64)
-    units, corridors = system.units, system.corridors
-    given = {name: np.rint(system.hourly[name].to_numpy(float) * KW).astype(np.int64) for name in system.hourly}
-    region, full = system.row(units["region"]), np.rint(units["capacity_mw"].to_numpy(float) * KW).astype(np.int64)
-    margin = -load.T.copy()
-    for i, name in enumerate(units["name"]):
-        margin[region[i]] += given[name] if name in given else full[i]
+    R, units, corridors = len(system.regions), system.units, system.corridors
+    load, region, pieces = _kw(system.load).T, system.row(units["region"]), _unit_pieces(system)
     tail, head, limits, pair = _pairs(system)
     E = len(tail)
-    rows = [_rows(units, region, [_pieces(given[n]) if n in given else _one(full[i]) for i, n in enumerate(units["name"])])]
+    rows = [_rows(units, region, pieces)]
     straight = system.row(corridors["tail"]) == tail[pair]
     ways = [np.where(straight, *(corridors[c].to_numpy(float) for c in order)) for order in (("forward_mw", "backward_mw"), ("backward_mw", "forward_mw"))]
     lines = corridors.assign(stream=2**31 + np.arange(len(corridors)), season="")
     for side, way in enumerate(ways):
         rows.append(_rows(lines, R + side * E + pair, [_one(int(kw)) for kw in _kw(way)]))
     table = pd.concat(rows, ignore_index=True)
-    return Problem(margin, np.maximum(load.T, 0), tail, head, *limits, _items(table, system, sequential), R + 2 * E)
+    return Problem(_everything_in(region, pieces, load.shape) + _kw(system.weather).T - load, np.maximum(load, 0), tail, head, *limits,
+                   _items(table, system, sequential), R + 2 * E)
+
+
+def _unit_pieces(system):
+    """(first hours, kW) of each unit's capacity, a piece for each change."""
+    ratings, begin = _kw(system.ratings.to_numpy(float)), system.ratings.index.to_numpy()
+    column = system.ratings.columns.get_indexer(system.units["name"])
+    return [_one(kw) if c < 0 else _pieces(begin, ratings[:, c]) for kw, c in zip(_kw(system.units["capacity_mw"].to_numpy(float)), column, strict=True)]
+
+
+def _everything_in(region, pieces, shape):
+    """(R, T) kW: the sum of all units, none out."""
+    change = np.zeros(shape, np.int64)
+    for r, (begin, kw) in zip(region, pieces, strict=True):
+        change[r, begin] += np.diff(kw, prepend=0)
+    return change.cumsum(axis=1)
 
 
 def _kw(mw):
@@ -72,12 +82,12 @@ def _pairs(system):
 
 
 def _one(kw):
-    return np.zeros(1, np.int64), np.array([kw])
+    return np.zeros(1, np.int64), np.array([kw], np.int64)
 
 
-def _pieces(series):
-    begin = np.flatnonzero(np.diff(series, prepend=series[0] - 1))
-    return begin, series[begin]
+def _pieces(begin, kw):
+    changes = np.diff(kw, prepend=kw[0] - 1) != 0
+    return begin[changes].astype(np.int64), kw[changes]
 
 
 def _rows(table, column, pieces):

@@ -27,7 +27,9 @@ class System:
     that a unit fails at the same hours in all of them; units of one stream and one chance fail together).
     corridors: tail, head (names), forward_mw (tail to head), backward_mw, and optionally forced_outage_rate and mttr_h;
     several may join one pair. interfaces: tail, head, forward_mw, backward_mw: the most that all corridors of a pair carry.
-    hourly: (T, V) MW, a column for each unit (by name) that can give less in some hours than its capacity.
+    ratings: (P, V) MW, a column for each unit (by name) whose capacity changes; its index says from which hour a row holds:
+    a row an hour (the default), or one a month.
+    weather: (T, R) MW of supply that never fails (fleets of wind and sun), default none.
     rates: (T, B) forced outage rate by hour (cold, heat), in place of the unit's own: a unit that is in fails with the
     chance that would hold this rate. start: time of the first hour, UTC.
 
@@ -39,7 +41,8 @@ class System:
     units: pd.DataFrame
     corridors: pd.DataFrame = _empty(["tail", "head", "forward_mw", "backward_mw"])
     interfaces: pd.DataFrame = _empty(["tail", "head", "forward_mw", "backward_mw"])
-    hourly: pd.DataFrame = _empty([])
+    ratings: pd.DataFrame = _empty([])
+    weather: np.ndarray | None = None
     rates: pd.DataFrame = _empty([])
     start: pd.Timestamp | None = None
 
@@ -47,15 +50,24 @@ class System:
         put = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731
         put("regions", tuple(str(r) for r in self.regions))
         put("load", _hours("load", self.load, self.regions))
-        for name in ("hourly", "rates"):
-            table = pd.DataFrame(getattr(self, name)).reset_index(drop=True)
-            if len(table.columns) and len(table) != len(self.load):
-                raise InputError(f"{name} has {len(table)} hours and load {len(self.load)}: give one row an hour")
-            put(name, table)
+        put("weather", _hours("weather", np.zeros_like(self.load) if self.weather is None else self.weather, self.regions, least=0.0))
+        if len(self.weather) != len(self.load):
+            raise InputError(f"weather has {len(self.weather)} hours and load {len(self.load)}: give one row an hour")
+        put("ratings", pd.DataFrame(self.ratings))
+        put("rates", pd.DataFrame(self.rates).reset_index(drop=True))
+        self._check_hours()
         put("units", self._outages("units", self._units()))
         put("corridors", self._outages("corridors", self._limits("corridors")))
         put("interfaces", self._limits("interfaces"))
-        _hours("hourly", self.hourly, self.hourly.columns, least=0.0)
+
+    def _check_hours(self):
+        T = len(self.load)
+        if len(self.rates.columns) and len(self.rates) != T:
+            raise InputError(f"rates has {len(self.rates)} hours and load {T}: give one row an hour")
+        begin = self.ratings.index.to_numpy()
+        if len(self.ratings.columns) and (begin[0] != 0 or begin[-1] >= T or (np.diff(begin) <= 0).any()):
+            raise InputError(f"ratings has {len(begin)} rows from hour {begin[0]} to {begin[-1]} and load {T} hours: begin at 0 and rise")
+        _hours("ratings", self.ratings, self.ratings.columns, least=0.0)
         _hours("rates", self.rates, self.rates.columns, least=0.0, most=1.0)
 
     def _units(self):
@@ -65,9 +77,9 @@ class System:
         self._places("units", units, "region")
         _range("units", units, "capacity_mw", units["capacity_mw"].between(0, np.finfo(float).max), "MW from 0 up")
         _range("units", units, "season", units["season"].isin(["", *self.rates.columns]), "a column of rates or nothing")
-        for name in self.hourly.columns:
-            if (units["name"] == name).sum() != 1:
-                raise InputError(f"hourly has a column {name!r} that names no unit or several: name each unit once")
+        often = units["name"].value_counts().reindex(self.ratings.columns, fill_value=0)
+        if (often != 1).any():
+            raise InputError(f"ratings has a column {often.index[often != 1][0]!r} that names no unit or several: name each unit once")
         return units
 
     def _limits(self, table):
