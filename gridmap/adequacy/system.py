@@ -110,8 +110,9 @@ class System:
 
     @classmethod
     def read(cls, path):
-        """A system from files: a folder laid out as RTS-GMLC (gen.csv, bus.csv, branch.csv ...) or RTS-79 (generators.csv,
-        hourly_load.csv). Raises InputError naming the file."""
+        """A system from a folder laid out as RTS-GMLC (gen.csv, bus.csv, branch.csv, day_ahead_*.parquet or .csv) or RTS-79
+        (generators.csv, hourly_load.csv), or from a .pras file (needs h5py). What of them counts: `files` and `pras`.
+        Raises InputError naming the file."""
         from gridmap.adequacy import files
         return files.read(path)
 

@@ -1,0 +1,128 @@
+"""Published systems read from files: what they hold, what comes out, and how bad files are refused."""
+
+import pathlib
+import shutil
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import rts79
+
+from gridmap import InputError
+from gridmap.adequacy import System, simulate
+
+GMLC = pathlib.Path(__file__).with_name("rts_gmlc")
+
+
+@pytest.fixture
+def gmlc(tmp_path):
+    shutil.copytree(GMLC, tmp_path / "gmlc")
+    return tmp_path / "gmlc"
+
+
+def test_rts_gmlc_holds_what_is_published():
+    """Peaks of 2,850 MW an area, 37,656 GWh, 14,550 MW with 250 of them in storage, 1,175, 600 and 500 MW between areas."""
+    system = System.read(GMLC)
+    assert system.regions == ("1", "2", "3") and system.load.shape == (8784, 3)
+    np.testing.assert_allclose(system.load.max(axis=0), 2850, atol=1e-3)
+    assert system.load.sum() / 1e3 == pytest.approx(37656, abs=.5) and system.load.sum(axis=1).max() == pytest.approx(8191.8, abs=.05)
+    limits = system.corridors.groupby(system.corridors[["tail", "head"]].apply(lambda r: "".join(sorted(r)), axis=1))["forward_mw"].sum()
+    assert dict(limits) == {"12": 1175, "13": 600, "23": 500}
+    generators = pd.read_csv(GMLC / "gen.csv")
+    assert generators["PMax MW"].sum() == pytest.approx(14549.8, abs=.3)
+    hydro = [n for n in system.ratings if "HYDRO" in n]
+    assert len(hydro) == 20 == len(system.ratings.columns) and set(system.units.set_index("name").loc[hydro, "forced_outage_rate"]) == {.01}
+    firm = system.units[~system.units["name"].isin(hydro)]
+    assert firm["capacity_mw"].sum() == generators[generators["Unit Type"].isin(["CT", "CC", "STEAM", "NUCLEAR"])]["PMax MW"].sum()
+
+
+def test_rts_gmlc_with_700_mw_more_each():
+    """The walkthrough of PRAS makes the system tight so and finds some 470 ppm with storage; without any it is about 600."""
+    system = System.read(GMLC)
+    tight = System(system.regions, system.load + 700, system.units, system.corridors, ratings=system.ratings, weather=system.weather)
+    got = simulate(tight, 200, groups={"west": ["1", "2"]})
+    assert 450 < got.system.neue_ppm.value < 750
+    # one pocket of three nearly always: equal shares of demand
+    parts = [got[r].neue_ppm.value for r in system.regions]
+    assert max(parts) < 1.4 * min(parts)
+    assert sum(got[r].eue_mwh.value for r in system.regions) == pytest.approx(got.system.eue_mwh.value, rel=1e-12)
+    assert got["west"].eue_mwh.value == pytest.approx(got["1"].eue_mwh.value + got["2"].eue_mwh.value, rel=1e-12)
+    assert simulate(system, 200).system.lole_hours.value < .1
+
+
+def test_rts_79_folder(tmp_path):
+    rts79.units().rename_axis("unit").reset_index().to_csv(tmp_path / "generators.csv", index=False)
+    pd.DataFrame({"load_mw": rts79.load()}).to_csv(tmp_path / "hourly_load.csv", index=False)
+    got = simulate(System.read(tmp_path), 50)
+    want = simulate(System(["1"], rts79.load()[:, None], rts79.units().assign(region="1")), 50)
+    np.testing.assert_array_equal(got.kwh, want.kwh)
+
+
+def write_pras(path, power="MW", steps=2, **more):
+    """PRAS's test system 1 over two hours, and a generator whose capacity changes; sizes in `power`."""
+    scale = {"MW": 1, "GW": 1}[power]
+    core = lambda *rows, names=("name", "category", "region"): np.array(list(rows), [(n, "S64") for n in names])  # noqa: E731
+    hours = lambda *values: np.tile(np.array(values), (steps, 1))  # noqa: E731
+    with h5py.File(path, "w") as file:
+        file.attrs.update({"pras_dataversion": np.bytes_("v0.8.0"), "start_timestamp": np.bytes_("2020-01-01T00:00:00+00:00"), "timestep_count": steps,
+                           "timestep_length": 1, "timestep_unit": np.bytes_("h"), "power_unit": np.bytes_(power), "energy_unit": np.bytes_("MWh")} | more)
+        file["regions/_core"] = np.array([("A",), ("B",)], [("name", "S64")])
+        file["regions/load"] = hours(8, 9) * scale
+        file["generators/_core"] = core(("G1", "", "A"), ("G2", "", "B"), ("G3", "", "B"))
+        file["generators/capacity"] = hours(15, 15, 0) + np.array([[0, 0, 0]] + [[0, 0, 3]] * (steps - 1))
+        file["generators/failureprobability"] = hours(.1, .1, 0)
+        file["generators/repairprobability"] = hours(.9, .9, 1)
+        file["interfaces/_core"] = core(("A", "B"), names=("region_from", "region_to"))
+        file["lines/_core"] = core(("L", "", "A", "B"), names=("name", "category", "region_from", "region_to"))
+        for way in ("forwardcapacity", "backwardcapacity"):
+            file[f"interfaces/{way}"] = hours(2**32 - 1)
+            file[f"lines/{way}"] = hours(8)
+        file["lines/failureprobability"], file["lines/repairprobability"] = hours(.1), hours(.9)
+    return path
+
+
+def test_pras_file(tmp_path):
+    system = System.read(write_pras(tmp_path / "one.pras"))
+    assert system.regions == ("A", "B") and list(system.ratings) == ["G3"] and system.start == pd.Timestamp("2020-01-01", tz="UTC")
+    got = simulate(system, 100_000, seed=6)
+    # hour 0 is PRAS's test system 1: LOLP .19, EUE .647; hour 1 has 3 MW more in B
+    assert abs(got.system.lolp[0] - .19) < 3 * got.system.lolp_error[0]
+    assert got.system.eue_hour_mwh[0] == pytest.approx(.647, rel=.03)
+    assert got.system.eue_hour_mwh[1] < got.system.eue_hour_mwh[0]
+    assert System.read(write_pras(tmp_path / "two.pras", "GW")).units["capacity_mw"].max() == 15000
+
+
+@pytest.mark.parametrize("more, words", [
+    (dict(pras_dataversion=np.bytes_("v1.0.0")), "versions 0.5 to 0.8"), (dict(timestep_length=5, timestep_unit=np.bytes_("min")), "steps of 5 min"),
+])
+def test_pras_files_that_are_not_read(tmp_path, more, words):
+    with pytest.raises(InputError, match=words):
+        System.read(write_pras(tmp_path / "bad.pras", **more))
+
+
+def test_pras_chances_that_change(tmp_path):
+    path = write_pras(tmp_path / "bad.pras")
+    with h5py.File(path, "a") as file:
+        file["generators/failureprobability"][1, 1] = .2
+    with pytest.raises(InputError, match="failureprobability changes with time in column 1"):
+        System.read(path)
+    path.write_text("no HDF5")
+    with pytest.raises(InputError, match="can't be read as HDF5"):
+        System.read(path)
+
+
+def test_folders_that_are_not_read(gmlc, tmp_path):
+    with pytest.raises(InputError, match="no such folder"):
+        System.read(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="neither gen.csv"):
+        System.read(tmp_path)
+    (gmlc / "gen.csv").write_text((gmlc / "gen.csv").read_text().replace("101_CT_1,101", "101_CT_1,999"))
+    with pytest.raises(InputError, match="gen.csv: row 0: bus 999 is not in bus.csv"):
+        System.read(gmlc)
+    (gmlc / "day_ahead_wind.parquet").unlink()
+    with pytest.raises(InputError, match="day_ahead_wind"):
+        System.read(gmlc)
+    (gmlc / "bus.csv").write_text("Bus ID\n1\n")
+    with pytest.raises(InputError, match="bus.csv: no column 'Area'"):
+        System.read(gmlc)
