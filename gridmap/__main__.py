@@ -5,7 +5,7 @@ import contextlib
 import click
 
 from gridmap import InputError, __version__
-from gridmap.config import EXPORTS
+from gridmap.config import EXPORTS, SOURCES
 
 
 class Refusal(click.ClickException):
@@ -46,6 +46,7 @@ SYSTEM = (
     click.option("--limits", type=FILE, help="What a corridor between two regions can carry, each way."),
     click.option("--regions", type=FILE, help="Polygons of the regions."),
     click.option("--lines", type=FILE, help="Transmission lines, shown on the map."),
+    click.option("--limits-from", type=click.Choice(SOURCES), help="given: files of limits; lines: what the lines between two regions can carry by voltage and length."),
     click.option("--profiles", type=FILE, help="What share of their capacity wind and sun gave, by hour and state."),
     click.option("--outages", type=FILE, help="How often each technology is out."),
     click.option("--by", help="Join the regions: state, zone, area, group, nerc or interconnect; default: county, as they are."),

@@ -7,6 +7,7 @@ from pathlib import Path
 from gridmap import InputError
 
 FILES = ("plants", "places", "hydro", "demand", "areas", "loads", "population", "limits", "regions", "lines", "profiles", "outages")
+SOURCES = ("given", "lines")
 EXPORTS = ("flatgeobuf", "pmtiles", "pypsa")
 
 
@@ -20,6 +21,7 @@ class Config:
     hour: "2023-07-27T22:00Z", UTC. year: every hour of it instead. basis: what counts as capacity, a name of `supply.BASES`.
     columns: {table: {field: column}} for files of a layout that columns.csv does not know.
     also: exports besides, names of `export.EXPORTS`. merge: solve a second time with artefacts joined to their neighbours.
+    limits_from: "given" limits, or "lines": what the lines that end in two regions can carry (`line_limits`).
     by: what the regions are joined to before anything is solved, a name of `regroup.SETS`.
     """
 
@@ -39,6 +41,7 @@ class Config:
     year: int | None = None
     basis: str = "effective"
     by: str = "county"
+    limits_from: str = "given"
     columns: dict = field(default_factory=dict)
     also: tuple = ()
     merge: bool = False
@@ -63,6 +66,10 @@ def from_options(toml=None, **options):
     config = Config(**{**(_from_toml(Path(toml)) if toml else {}), **_paths(given, Path())})
     if config.year and "pypsa" in config.also:
         raise InputError("also = pypsa: a PyPSA network is made of one hour; give an hour instead of a year")
+    if config.limits_from not in SOURCES:
+        raise InputError(f"limits_from = {config.limits_from!r}: choose one of {', '.join(SOURCES)}")
+    if config.limits_from == "lines" and config.lines is None:
+        raise InputError("--limits-from lines: the bundled lines are only a part of the grid; give all lines with --lines")
     if config.hour and config.year:
         raise InputError(f"hour {config.hour} and year {config.year} are both given; choose one")
     for role, path in config.own_files.items():

@@ -153,11 +153,19 @@ def power_flow(net):
 def transfer_factors(net):
     """(L, N) PTDF: MW more on each branch for one MW more into each bus, taken out at its island's reference bus. A bus
     out of service has zeros. Dense: 8 L N bytes."""
+    return transfer_columns(net, np.arange(len(net.bus)))
+
+
+def transfer_columns(net, buses):
+    """(L, n) columns of `transfer_factors` for some buses: rows of net.bus."""
     keep, solve = _solver(net)
-    factors = np.zeros((len(net.start), len(net.bus)))
-    if len(keep):
-        # B is symmetric: solving for the rows of the branch matrix needs no inverse of it
-        factors[:, keep] = solve(net.branch_matrix[:, keep].toarray().T).T
+    place = np.full(len(net.bus), -1)
+    place[keep] = np.arange(len(keep))
+    factors, free = np.zeros((len(net.start), len(buses))), np.flatnonzero(place[buses] >= 0)
+    if len(free):
+        drive = np.zeros((len(keep), len(free)))
+        drive[place[np.asarray(buses)[free]], np.arange(len(free))] = 1.0
+        factors[:, free] = net.branch_matrix[:, keep] @ solve(drive)
     return factors
 
 

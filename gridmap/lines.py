@@ -8,7 +8,7 @@ import shapely
 from cukernels.components import graph_pieces
 
 from gridmap import InputError, geodesy, stclair
-from gridmap.place import split_lines
+from gridmap.place import region_of, split_lines
 
 CLIP_KM = 0.1  # a line in a region for less than this cuts a corner: no crossing
 EARTH_KM = 6371.0
@@ -53,11 +53,22 @@ def corridor_limits(lines, regions, clip_km=CLIP_KM, device="cpu"):
     limit[known] = _limit(lines, here["line"].to_numpy()[known], kv[known], here["route_km"].to_numpy()[known])
     crossings = pd.DataFrame({"line": here["line"].to_numpy(), "part": here["part"].to_numpy(), "tail": pair[:, 0], "head": pair[:, 1],
                               "kv": np.where(known, kv, np.nan), "km": here["route_km"].to_numpy(), "limit_mw": limit})
-    once = crossings.dropna(subset="limit_mw").drop_duplicates(["line", "tail", "head"])
-    sums = once.groupby(["tail", "head"])["limit_mw"].agg(["sum", "max", "size"]).reset_index()
-    corridors = pd.DataFrame({"tail": sums["tail"], "head": sums["head"], "forward_mw": sums["sum"], "backward_mw": sums["sum"],
-                              "n1_mw": sums["sum"] - sums["max"], "lines": sums["size"], "kind": "AC", "name": "", "source": "lines"})
-    return corridors, crossings
+    return _summed(crossings.dropna(subset="limit_mw").drop_duplicates(["line", "tail", "head"])), crossings
+
+
+def end_limits(lines, regions, device="cpu"):
+    """Limits between regions from the lines that end in them: corridors as `corridor_limits` gives them.
+
+    A line counts between the regions of its two ends and nowhere else: a county it only passes over has no station on it
+    and can neither give to it nor take from it. So two regions need not touch. A part of a MultiLineString is a line.
+    Lines with an end in no region, without a voltage or with both ends in one region count nothing.
+    """
+    part, line, ends = _parts(lines)
+    home = np.array([region_of(*end.T, regions, device) for end in ends]) if len(part) else np.zeros((2, 0), int)
+    kv = lines["voltage_kv"].to_numpy(float)[line]
+    counts = (home >= 0).all(axis=0) & (home[0] != home[1]) & (kv > 0)
+    mw = _limit(lines, line[counts], kv[counts], _route_km(part)[counts])
+    return _summed(pd.DataFrame({"tail": home.min(axis=0)[counts], "head": home.max(axis=0)[counts], "limit_mw": mw}))
 
 
 def compare_limits(derived, given):
@@ -86,13 +97,8 @@ def topology(lines, snap_km=0.3):
     lines: GeoDataFrame[voltage_kv, geometry], in any coordinate reference system. A voltage that is missing is a class of
     its own (kv NaN).
     """
-    if lines.crs is None:
-        raise InputError('the lines say no coordinate reference system: set one, for example lines.set_crs("EPSG:4326")')
-    shapes = lines.geometry.to_crs("EPSG:4326").to_numpy()
-    if not np.isin(shapely.get_type_id(shapes), (1, 5)).all():
-        raise InputError(f"line in row {int((~np.isin(shapely.get_type_id(shapes), (1, 5))).argmax())} is missing or no line: give LineString or MultiLineString")
-    part, line = shapely.get_parts(shapes, return_index=True)
-    ends = np.concatenate([shapely.get_coordinates(shapely.get_point(part, k)) for k in (0, -1)])
+    part, line, ends = _parts(lines)
+    ends = np.concatenate(ends)
     station, stations = _stations(ends, snap_km)
     kv = lines["voltage_kv"].to_numpy(float)[line]
     kv = np.where(kv > 0, kv, np.nan)
@@ -112,6 +118,24 @@ def topology(lines, snap_km=0.3):
                   int(np.isnan(kv).sum()), int(buses["island"].max() + 1) if len(buses) else 0,
                   int(buses.loc[buses["island"].eq(0), "lines"].sum())]})
     return Topology(parts, buses, report)
+
+
+def _parts(lines):
+    """(parts in longitude and latitude, row of the line of each, [(N, 2) degrees where each starts, where each ends])."""
+    if lines.crs is None:
+        raise InputError('the lines say no coordinate reference system: set one, for example lines.set_crs("EPSG:4326")')
+    shapes = lines.geometry.to_crs("EPSG:4326").to_numpy()
+    if not np.isin(shapely.get_type_id(shapes), (1, 5)).all():
+        raise InputError(f"line in row {int((~np.isin(shapely.get_type_id(shapes), (1, 5))).argmax())} is missing or no line: give LineString or MultiLineString")
+    part, line = shapely.get_parts(shapes, return_index=True)
+    return part, line, [shapely.get_coordinates(shapely.get_point(part, k)) for k in (0, -1)]
+
+
+def _summed(rows):
+    """Corridors of rows tail, head, limit_mw: a row a pair, with the sum, and the sum without the largest."""
+    sums = rows.groupby(["tail", "head"])["limit_mw"].agg(["sum", "max", "size"]).reset_index()
+    return pd.DataFrame({"tail": sums["tail"], "head": sums["head"], "forward_mw": sums["sum"], "backward_mw": sums["sum"],
+                         "n1_mw": sums["sum"] - sums["max"], "lines": sums["size"], "kind": "AC", "name": "", "source": "lines"})
 
 
 def _limit(lines, line, kv, km):

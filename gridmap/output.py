@@ -2,7 +2,7 @@
 
 from cukernels.run import write_json
 
-from gridmap import layers
+from gridmap import layers, line_limits
 
 WORST = 10
 TOTALS = {
@@ -24,11 +24,16 @@ STEP = 1e-6  # MWh: smaller changes are rounding
 
 def write_tables(folder, shown, inputs):
     """regions.csv, pockets.csv, corridors.csv (the layers without their shapes), columns.csv (what each column is, with its
-    unit), repair.csv (what was done to each row) and account.csv (where every MW went)."""
+    unit), limits.csv and limits.json (where limits come from the lines: every estimate beside the given ones, and how they
+    agree), repair.csv (what was done to each row) and account.csv (where every MW went)."""
     layers.explanations(shown["regions"].attrs["run"]).to_csv(folder / "columns.csv", index=False)
     for name in ("regions", "pockets", "corridors"):
         if name in shown:
             shown[name].drop(columns="geometry").to_csv(folder / f"{name}.csv", index=False, float_format="%.6f")
+    if inputs.beside is not None:
+        inputs.beside.to_csv(folder / "limits.csv", index=False, float_format="%.3f")
+        write_json(folder / "limits.json", {name: {"counts": says, **(found or {"pairs": 0})} for (name, says), found in zip(
+            line_limits.ESTIMATES.items(), line_limits.agreement(inputs.beside).values())})
     inputs.report.to_csv(folder / "repair.csv", index=False)
     inputs.account.to_csv(folder / "account.csv", index=False)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from gridmap import InputError, demand, ledger, limits, overlay, regions, supply, tables
+from gridmap import InputError, demand, ledger, line_limits, limits, overlay, regions, supply, tables
 from gridmap import loads as large
 from gridmap.config import Config
 
@@ -30,7 +30,7 @@ class Inputs:
     demand: demand.Demand. corridors: see limits.build. lines: GeoDataFrame for display, or None.
     places: addresses of plants by plant_id, or None. weather: supply.Weather. outages: supply.Outages.
     report: the repair report (ledger.COLUMNS). account: where every MW went, None before repair.
-    files: every file read. truncated: why the lines are not the whole grid, or "".
+    beside: where limits come from the lines, `line_limits.beside`. files: every file read. truncated: why the lines are not the whole grid, or "".
     """
 
     regions: geopandas.GeoDataFrame
@@ -45,6 +45,7 @@ class Inputs:
     files: list[pathlib.Path]
     truncated: str = ""
     account: pd.DataFrame | None = None
+    beside: pd.DataFrame | None = None
 
 
 def load_bundle():
@@ -67,13 +68,16 @@ def load(config=None):
     weather, outages, read = supply.read_factors(files.own)
     files.read += read
     loads = _demand(files, ground, book)
-    corridors = _corridors(files, ground, book)
+    by_lines, beside = config is not None and config.limits_from == "lines", None
     here = ground.counties is not None
     lines = read_lines(files.path("lines"), book, files.columns("lines")) if here or "lines" in files.own else None
+    corridors = _corridors(files, ground, book) if here or "limits" in files.own or not by_lines else None
+    if by_lines:
+        corridors, beside = line_limits.take(lines, ground.regions, corridors, book)
     return Inputs(
         regions=ground.regions, plants=plants, demand=loads, corridors=corridors, lines=lines, places=places, weather=weather,
         outages=outages, report=book.table(), files=files.read,
-        truncated=TRUNCATED if lines is not None and "lines" not in files.own else "",
+        truncated=TRUNCATED if lines is not None and "lines" not in files.own else "", beside=beside,
     )
 
 
@@ -220,7 +224,8 @@ def read_population(path, columns=None):
 
 
 def read_lines(path, book, columns=None):
-    """Lines for display: GeoDataFrame[voltage_kv, status, kind, owner, voltage_class, geometry] in EPSG:4326.
+    """Lines: GeoDataFrame[voltage_kv, status, kind, owner, voltage_class, geometry] in EPSG:4326, and circuits and
+    thermal_mw (of a circuit) where the file has them.
 
     A voltage of 0 or below (HIFLD writes -999999) becomes NaN and is reported. Raises InputError without CRS.
     """
@@ -239,7 +244,8 @@ def read_lines(path, book, columns=None):
     empty = shapely.is_missing(frame.geometry.to_numpy()) | shapely.is_empty(frame.geometry.to_numpy())
     book.add(path.name, "line without geometry", "left out", row=frame.loc[empty, "source_row"])
     frame = frame[~empty].to_crs(4326)
-    return frame[["source_row", "voltage_kv", "voltage_class", "kind", "status", "owner", "geometry"]].reset_index(drop=True)
+    known = [field for field in ("circuits", "thermal_mw") if field in frame]
+    return frame[["source_row", "voltage_kv", "voltage_class", "kind", "status", "owner", *known, "geometry"]].reset_index(drop=True)
 
 
 def _point_columns(path, frame):

@@ -26,6 +26,14 @@ def surge_impedance_loading(kv, impedance_ohm=None):
     return kv**2 / np.asarray(impedance_ohm, float)
 
 
+def reactance(kv):
+    """(N,) ohms a km of a line with one circuit: that of the classes in line_classes.csv, between them in proportion,
+    beyond them the nearest one's. kv: (N,) kV."""
+    classes = tables.fact("line_classes")
+    classes = classes[classes["reactance_ohm_km"].ne("")].astype({"kv": float, "reactance_ohm_km": float})
+    return np.interp(np.asarray(kv, float), classes["kv"], classes["reactance_ohm_km"])
+
+
 def curve(km):
     """(N,) loadability in units of surge impedance loading: 43.261 miles**-0.6678, a fit to St. Clair's curve for lines of
     50 to 600 miles (as used by PreREISE); shorter lines have the value at 50 miles. km: (N,) route length."""
