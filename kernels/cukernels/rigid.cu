@@ -103,30 +103,36 @@ __device__ void edge_weights(const Elements& e, int NYc, int NXc, float* along, 
         int way = n % 2, J = n / 2 % NXc, I = n / 2 / NXc;
         int i = way ? 2 * I + 1 : min(2 * I, e.NY - 1), j = way ? min(2 * J, e.NX - 1) : 2 * J + 1;
         if (way ? i >= e.NY - !e.wrap_y : j >= e.NX - !e.wrap_x) continue;
-        double blocks[3][3][3] = {}, t[4][d][3];
+        double own[3 * d][3 * d] = {}, sums[3 * d][6] = {}, t[d][3];
         for (int p = 0; p < 2; ++p)
             for (int q = 0; q < 2; ++q) {
                 int y = i - 1 + p, x = j - 1 + q;
                 if (!inside(e, y, x)) continue;
-                for (int m = 0; m < 4; ++m) rigid<d>(e, i, j, p - 1 + m / 2, q - 1 + m % 2, way, e.height[y], e.width[x], t[m]);
                 for (int m = 0; m < 4; ++m) {
-                    if (way ? p - 1 + m / 2 : q - 1 + m % 2) continue;
-                    for (int o = 0; o < 4; ++o)
+                    int below = p - 1 + m / 2, right = q - 1 + m % 2, me = (way ? right : below) + 1;
+                    if (way ? below : right) continue;
+                    for (int o = 0; o < 4; ++o) {
+                        int below_o = p - 1 + o / 2, right_o = q - 1 + o % 2;
+                        int across = way ? below_o : right_o, other = (way ? right_o : below_o) + 1;
+                        if (across) rigid<d>(e, i, j, below_o, right_o, way, e.height[y], e.width[x], t);
                         for (int a = 0; a < d; ++a)
-                            for (int c = 0; c < 3; ++c) {
-                                double total = 0.0;
-                                for (int b = 0; b < d; ++b) total += entry<d>(e, y, x, m * d + a, o * d + b) * t[o][b][c];
-                                for (int r = 0; r < 3; ++r) blocks[way ? p + o / 2 : q + o % 2][r][c] += t[m][a][r] * total;
+                            for (int b = 0; b < d; ++b) {
+                                double value = entry<d>(e, y, x, m * d + a, o * d + b);
+                                if (across)
+                                    for (int c = 0; c < 3; ++c) sums[me * d + a][(across < 0 ? 0 : 3) + c] += value * t[b][c];
+                                else if (!is_fixed(e, i + below, j + right, a) && !is_fixed(e, i + below_o, j + right_o, b))
+                                    own[me * d + a][other * d + b] += value;
                             }
+                    }
                 }
             }
-        generalised_inverse<3>(blocks[1], e.tiny);
+        generalised_inverse<3 * d>(own, e.tiny);
         float* out = (way ? down : along) + (long long)(I + 1) * (NXc + 2) + J + 1;
         for (int a = 0; a < d; ++a)
             for (int c = 0; c < 6; ++c) {
                 double total = 0.0;
-                for (int b = 0; b < 3; ++b) total -= blocks[1][a][b] * blocks[c < 3 ? 0 : 2][b][c % 3];
-                out[(a * 6 + c) * plane] = is_fixed(e, i, j, a) ? 0.0f : (float)(total * (a == 2 ? 0.5 : 1.0));
+                for (int b = 0; b < 3 * d; ++b) total -= own[d + a][b] * sums[b][c];
+                out[(a * 6 + c) * plane] = (float)total;
             }
     }
 }

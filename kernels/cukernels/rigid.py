@@ -5,8 +5,9 @@ Below the finest grid a node carries three unknowns, a displacement and a rotati
 coarse node can still move and turn as a body. Interpolation follows the material, as in black-box multigrid (J. E.
 Dendy, J. Comput. Phys. 48 (1982) 366), with rigid columns in the place of constant ones:
 
-* a node between two coarse nodes of its row moves so that the energy of the four elements around it is least, its
-  column of three nodes and those of the two coarse nodes each moving as rigid bodies; likewise between two of a column;
+* a node between two coarse nodes of its row moves so that the energy of the four elements around it is least, the
+  columns of three nodes at the two coarse nodes moving as rigid bodies and those above and below it as they like;
+  likewise between two of a column;
 * a node in the middle of four moves so that no force is left on it.
 
 Rigid motions are reproduced exactly, whatever the material, and a void needs no rule. Coarse elements are Galerkin's,
@@ -344,7 +345,7 @@ def _store(d, fixed, tiny, i, j, sums, own, link, diagonal, inverse):
 def _edge_rows(d, place, lam, mu, k_lam, k_mu, packed, height, width, fixed, wrap_y, wrap_x, tiny, coarse_columns, along, down,
                first, last):
     NY, NX = fixed.shape
-    k, blocks, t, w = np.empty((4 * d, 4 * d)), np.empty((3, 3, 3)), np.zeros((4, d, 3)), np.empty((3, 6))
+    k, own, sums, t = np.empty((4 * d, 4 * d)), np.empty((3 * d, 3 * d)), np.empty((3 * d, 6)), np.zeros((d, 3))
     for I in range(first, last):
         for J in range(coarse_columns):
             for way in range(2):
@@ -357,10 +358,13 @@ def _edge_rows(d, place, lam, mu, k_lam, k_mu, packed, height, width, fixed, wra
                     i = 2 * I + 1
                     if i >= NY - (not wrap_y):
                         continue
-                _edge(d, place, lam, mu, k_lam, k_mu, packed, height, width, fixed, wrap_y, wrap_x, tiny, i, j, way, k, blocks, t, w)
+                _edge(d, place, lam, mu, k_lam, k_mu, packed, height, width, fixed, wrap_y, wrap_x, i, j, way, k, own, sums, t)
+                _generalised_inverse(own, 3 * d, tiny)
                 for a in range(d):
                     for n in range(6):
-                        value = 0.0 if _is_fixed(fixed, i, j, a) else w[a, n] * (0.5 if a == 2 else 1.0)
+                        value = 0.0
+                        for b in range(3 * d):
+                            value -= own[d + a, b] * sums[b, n]
                         if way == 0:
                             along[a * 6 + n, I + 1, J + 1] = value
                         else:
@@ -368,10 +372,11 @@ def _edge_rows(d, place, lam, mu, k_lam, k_mu, packed, height, width, fixed, wra
 
 
 @njit(cache=True, nogil=True)
-def _edge(d, place, lam, mu, k_lam, k_mu, packed, height, width, fixed, wrap_y, wrap_x, tiny, i, j, way, k, blocks, t, w):
-    """w (3, 6): the rigid motion of the column through node (i, j) that those of its two neighbours ask for."""
+def _edge(d, place, lam, mu, k_lam, k_mu, packed, height, width, fixed, wrap_y, wrap_x, i, j, way, k, own, sums, t):
+    """own (3 d, 3 d), sums (3 d, 6): the forces on the column of three nodes through node (i, j), of its displacements
+    and of the rigid motions of the columns beside it."""
     ny, nx = len(height), len(width)
-    blocks[:] = 0  # of the column with the one before, with itself, with the one after
+    own[:], sums[:] = 0, 0
     for p in range(2):
         for q in range(2):
             y, x = i - 1 + p, j - 1 + q
@@ -380,23 +385,39 @@ def _edge(d, place, lam, mu, k_lam, k_mu, packed, height, width, fixed, wrap_y, 
             y, x = y % ny, x % nx
             _element(d, place, lam, mu, k_lam, k_mu, packed, y, x, k)
             for m in range(4):
-                _rigid(d, fixed, i, j, p - 1 + m // 2, q - 1 + m % 2, way, height[y], width[x], t[m])
-            for m in range(4):
-                if (q - 1 + m % 2 if way == 0 else p - 1 + m // 2) == 0:
-                    for n in range(4):
-                        _add_block(d, k, m, n, t, blocks[q + n % 2 if way == 0 else p + n // 2])
-    _generalised_inverse(blocks[1], 3, tiny)
-    for a in range(3):
-        for n in range(6):
-            total = 0.0
-            for b in range(3):
-                total -= blocks[1, a, b] * blocks[0 if n < 3 else 2, b, n % 3]
-            w[a, n] = total
+                if (q - 1 + m % 2 if way == 0 else p - 1 + m // 2) != 0:
+                    continue
+                for n in range(4):
+                    down, right = p - 1 + n // 2, q - 1 + n % 2
+                    if (right if way == 0 else down) == 0:
+                        _add_own(d, fixed, k, m, n, i + p - 1, j + q - 1, p + m // 2 if way == 0 else q + m % 2,
+                                 p + n // 2 if way == 0 else q + n % 2, own)
+                    else:
+                        _rigid(d, fixed, i, j, down, right, way, height[y], width[x], t)
+                        _add_pull(d, k, m, n, t, p + m // 2 if way == 0 else q + m % 2, 0 if (q if way == 0 else p) == 0 else 3, sums)
+
+
+@njit(cache=True, nogil=True)
+def _add_own(d, fixed, k, m, n, i, j, me, other, own):
+    """own[me, other] += k[m, n] of the element whose first corner is node (i, j), without fixed unknowns."""
+    for a in range(d):
+        for b in range(d):
+            if not (_is_fixed(fixed, i + m // 2, j + m % 2, a) or _is_fixed(fixed, i + n // 2, j + n % 2, b)):
+                own[me * d + a, other * d + b] += k[m * d + a, n * d + b]
+
+
+@njit(cache=True, nogil=True)
+def _add_pull(d, k, m, n, t, me, first, sums):
+    """sums[me] += k[m, n] t for the three rigid motions from `first` on."""
+    for a in range(d):
+        for b in range(d):
+            for c in range(3):
+                sums[me * d + a, first + c] += k[m * d + a, n * d + b] * t[b, c]
 
 
 @njit(cache=True, nogil=True)
 def _rigid(d, fixed, i, j, down, right, way, height, width, t):
-    """t (d, 3): how node (i + down, j + right) follows the rigid motion of its column's node on the edge."""
+    """t (d, 3): how node (i + down, j + right) follows the rigid motion of the coarse node of its column (way 0) or row."""
     t[:] = 0
     if not _is_fixed(fixed, i + down, j + right, 0):
         t[0, 0], t[0, 2] = 1.0, -0.5 * down * height if way == 0 else 0.0
@@ -404,18 +425,6 @@ def _rigid(d, fixed, i, j, down, right, way, height, width, t):
         t[1, 1], t[1, 2] = 1.0, 0.5 * right * width if way == 1 else 0.0
     if d == 3:
         t[2, 2] = 0.5
-
-
-@njit(cache=True, nogil=True)
-def _add_block(d, k, m, n, t, out):
-    """out += t[m]^T k[m, n] t[n]."""
-    for a in range(d):
-        for c in range(3):
-            total = 0.0
-            for b in range(d):
-                total += k[m * d + a, n * d + b] * t[n, b, c]
-            for r in range(3):
-                out[r, c] += t[m, a, r] * total
 
 
 @njit(cache=True, nogil=True)
