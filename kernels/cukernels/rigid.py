@@ -527,18 +527,30 @@ def _galerkin(d, k, corner, p, kp, result):
 
 
 @njit(cache=True, nogil=True)
-def _take(t, c, u, first, step, d):
-    """t -= the block c[first ..] times u, row by row; step says which way the block lies (d, 1) or, transposed, (1, d)."""
+def _minus(out, c, u, more_c, more_u):
+    for j in range(out.size):
+        out[j] -= c[j] * u[j] + more_c[j] * more_u[j]
+
+
+@njit(cache=True, nogil=True)
+def _minus_one(out, c, u):
+    for j in range(out.size):
+        out[j] -= c[j] * u[j]
+
+
+@njit(cache=True, nogil=True)
+def _take(t, c, row, left, first, step, x, u_row, u_left, d):
+    """t -= the blocks c[first ..] of padded row `row` times x of row u_row, from columns `left` and u_left on.
+
+    step says which way the block lies: (d, 1) or, transposed, (1, d).
+    """
+    n, other = t.shape[1], 1 if step == d else d
     for a in range(d):
-        c0, c1 = c[first + a * step], c[first + a * step + (1 if step == d else d)]
-        u0, u1, out = u[0], u[1], t[a]
-        if d == 2:
-            for j in range(out.size):
-                out[j] -= c0[j] * u0[j] + c1[j] * u1[j]
-        else:
-            c2, u2 = c[first + a * step + (2 if step == d else 2 * d)], u[2]
-            for j in range(out.size):
-                out[j] -= c0[j] * u0[j] + c1[j] * u1[j] + c2[j] * u2[j]
+        place = first + a * step  # whole rows first: slices of those are known to be contiguous
+        _minus(t[a], c[place, row][left:left + n], x[0, u_row][u_left:u_left + n],
+               c[place + other, row][left:left + n], x[1, u_row][u_left:u_left + n])
+        if d == 3:
+            _minus_one(t[a], c[place + 2 * other, row][left:left + n], x[2, u_row][u_left:u_left + n])
 
 
 @njit(cache=True, nogil=True)
@@ -548,18 +560,16 @@ def _other_rows(t, link, x, b, i, d):
     for a in range(d):
         for j in range(n):
             t[a, j] = b[a, i, j + 1]
-    _take(t, link[:, i, 1:-1], x[:, i + 1, 1:-1], e, d, d)
-    _take(t, link[:, i, 1:-1], x[:, i + 1, 2:], 2 * e, d, d)
-    _take(t, link[:, i, 1:-1], x[:, i + 1, :-2], 3 * e, d, d)
-    _take(t, link[:, i - 1, 1:-1], x[:, i - 1, 1:-1], e, 1, d)
-    _take(t, link[:, i - 1, :-2], x[:, i - 1, :-2], 2 * e, 1, d)
-    _take(t, link[:, i - 1, 2:], x[:, i - 1, 2:], 3 * e, 1, d)
+    for m in range(3):  # to S, SE and SW, and back
+        side = (0, 1, -1)[m]
+        _take(t, link, i, 1, (1 + m) * e, d, x, i + 1, 1 + side, d)
+        _take(t, link, i - 1, 1 - side, (1 + m) * e, 1, x, i - 1, 1 - side, d)
 
 
 @njit(cache=True, nogil=True)
 def _same_row(t, link, x, i, d):
-    _take(t, link[:, i, 1:-1], x[:, i, 2:], 0, d, d)
-    _take(t, link[:, i, :-2], x[:, i, :-2], 0, 1, d)
+    _take(t, link, i, 1, 0, d, x, i, 2, d)
+    _take(t, link, i, 0, 0, 1, x, i, 0, d)
 
 
 @njit(cache=True, nogil=True)
@@ -572,15 +582,23 @@ def _relax_rows(d, link, inverse, colours, wrap_y, wrap_x, x, b, start, forward,
             i = start + 2 * turn + 1
             _other_rows(others, link, x[f], b[f], i, d)
             for m in range(len(colours)):
-                t[:] = others
+                _copy(t, others)
                 _same_row(t, link, x[f], i, d)
                 _correct(x[f, :, i], t, inverse[:, i], colours[m if forward else len(colours) - 1 - m], d)
                 if wrap_x:
-                    x[f, :, i, 0], x[f, :, i, n + 1] = x[f, :, i, n], x[f, :, i, 1]
+                    for a in range(d):
+                        x[f, a, i, 0], x[f, a, i, n + 1] = x[f, a, i, n], x[f, a, i, 1]
             if wrap_y and i == 1:
-                x[f, :, x.shape[2] - 1] = x[f, :, 1]
+                _copy(x[f, :, x.shape[2] - 1], x[f, :, 1])
             if wrap_y and i == x.shape[2] - 2:
-                x[f, :, 0] = x[f, :, i]
+                _copy(x[f, :, 0], x[f, :, i])
+
+
+@njit(cache=True, nogil=True)
+def _copy(to, a):  # numba's own assignment of arrays takes a second to compile, for its error message
+    for m in range(a.shape[0]):
+        for j in range(a.shape[1]):
+            to[m, j] = a[m, j]
 
 
 @njit(cache=True, nogil=True)
@@ -598,7 +616,7 @@ def _residual_row(r, link, diagonal, x, b, i, d):
     """r = b - A x in node row i (not padded)."""
     _other_rows(r, link, x, b, i + 1, d)
     _same_row(r, link, x, i + 1, d)
-    _take(r, diagonal[:, i + 1, 1:-1], x[:, i + 1, 1:-1], 0, d, d)
+    _take(r, diagonal, i + 1, 1, 0, d, x, i + 1, 1, d)
 
 
 @njit(cache=True, nogil=True)
@@ -639,7 +657,8 @@ def _restrict_rows(d, link, diagonal, along, down, middle, wrap_y, wrap_x, x, b,
                     for half in range(2):
                         _give(out, middle[:, cell + 1, J + 1], 6 * side + 3 * half, 12, J + 1 + half, there, 2 * J + 1, d)
             if wrap_x:
-                out[:, 1] += out[:, NXc + 1]
+                for n in range(3):
+                    out[n, 1] += out[n, NXc + 1]
 
 
 @njit(cache=True, nogil=True)
