@@ -43,7 +43,8 @@ def main():
 @click.option("--simplify", "simplify_px", type=click.FloatRange(0, 100), default=0, show_default=True,
               help="Simplify the polygons' shared borders by about so many pixels; 0 keeps every pixel corner.")
 @click.option("--physics", default="heat,current", show_default=True, metavar="NAMES",
-              help="What to solve: heat, current, stress, several with commas, or all. Heat: 1 K between left and right.")
+              help="What to solve: heat, current, charge, stress, coupled (current, its heat, the stress of that), several with commas, or "
+                   "all. Heat: 1 K between left and right.")
 @click.option("--set", "settings", multiple=True, metavar="NUMBER",
               help="Use this number instead of the library's: Cu.thermal_conductivity=320 (or =low,value,high), or a TOML file. Repeatable.")
 @click.option("--thickness", metavar="LENGTH",
@@ -52,20 +53,29 @@ def main():
               help="Current between these sides or objects (numbers of objects.csv), as left,right or 3,17; the first is at the voltage, the "
                    "others at 0. Default: left and right, else top and bottom.")
 @click.option("--voltage", type=float, default=1e-3, show_default=True, help="Of the current, V.")
+@click.option("--conductors", metavar="OBJECTS",
+              help="Charge: objects whose nets carry it, as 3,17; the first at 1 V. Default: the four largest nets. Other nets float.")
+@click.option("--margin", type=click.IntRange(0, 4096), default=0, show_default=True,
+              help="Charge: pixels of open surroundings on every side; 0 for a closed box.")
+@click.option("--cold", default="left,right,top,bottom", show_default=True, metavar="SIDES",
+              help="Coupled: sides held at room temperature; the others let no heat through.")
 @click.option("--temperature-change", type=float, default=100.0, show_default=True, help="Of the stress, K, the same everywhere.")
 @click.option("--fixed", default="left x,bottom y", show_default=True, metavar="SIDES",
               help="Sides that the stress holds, each alone or with the direction held; the others are free.")
 @click.option("--plane", type=click.Choice(["strain", "stress"]), default="strain", show_default=True,
               help="Stress of a thick slab (strain) or of a thin foil (stress).")
+@click.option("--samples", type=click.IntRange(0, 10000), default=0, show_default=True,
+              help="Solve heat and current again with so many draws of displaced edges, for their uncertainty; 0: to first order.")
 @click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"]))
 @click.option("--quiet", is_flag=True, help="Say nothing unless something is wrong.")
-def run(image, out, device, quiet, terminals, voltage, temperature_change, fixed, plane, **options):
+def run(image, out, device, quiet, **options):
     """Name the materials of a picture (PNG, TIFF, JPEG), measure its objects, and solve heat, current and stress in it."""
     say = (lambda line: None) if quiet else click.echo
     with refusing():
         from chipmap import pipeline
+        from chipmap.problems import Boundaries
 
-        boundaries = {"terminals": terminals, "voltage": voltage, "temperature_change": temperature_change, "fixed": fixed, "plane": plane}
+        boundaries = {name: options.pop(name) for name in vars(Boundaries())}
         pipeline.run(image, out, device=device, say=say, boundaries=boundaries, **options)
 
 

@@ -8,6 +8,7 @@ from cukernels.backend import to_host
 from chipmap.identify import SURE
 from chipmap.library import Sample
 from chipmap.objects import Objects
+from chipmap.uncertainty import measure
 
 MOST_CANDIDATES = 4     # a phase that more materials than this share is not known: no physics is done on it
 
@@ -40,10 +41,17 @@ def gather(picture, prepared, phases, named, objects, sample, answers):
                 {name: answer.host() for name, answer in answers.items()}, picture, prepared, phases, named)
 
 
-def sample_of(named, objects, pixel_size_m, library, thickness_m=None):
-    """The `library.Sample` that the physics is done on."""
-    return Sample(objects.labels, objects.table["phase"], plausible(named), objects.table["width_nm"] * 1e-9, pixel_size_m,
-                  library, thickness_m)
+def sample_of(prepared, phases, named, objects, pixel_size_m, library, thickness_m=None, samples=0):
+    """The `library.Sample` that the physics is done on, its edges measured in the picture where every phase is named."""
+    candidates = plausible(named)
+    measured = None
+    if all(candidates):
+        # the brightness background that the phases were found with is not the materials'
+        grey = to_host(prepared.image) - to_host(phases.drift)
+        level = np.array([phases.level[members(named, m)[0]] for m in range(len(named.names))])
+        measured = measure(grey, to_host(objects.labels), objects.table["phase"], level, prepared.noise_sigma, pixel_size_m)
+    return Sample(objects.labels, objects.table["phase"], candidates, objects.table["width_nm"] * 1e-9, pixel_size_m,
+                  library, thickness_m, measured, samples)
 
 
 def shown_names(named):

@@ -109,7 +109,8 @@ class Sample:
 
     objects: (H, W) int, the object of each pixel, NumPy or CuPy. phase: (K,) phase of each object. candidates: M lists of
     materials that may be a phase, likeliest first, [] for unknown. width_m: (K,) measured. pixel_size_m: (dy, dx).
-    thickness_m: of the layer, into the picture, or None: then metals have the resistivity of the bulk.
+    thickness_m: of the layer, into the picture, or None: then metals have the resistivity of the bulk. measured:
+    `uncertainty.Measured` edges, or None; samples: how often to solve again with displaced edges.
     """
 
     objects: object
@@ -119,6 +120,8 @@ class Sample:
     pixel_size_m: tuple
     library: Library = field(default_factory=Library)
     thickness_m: float | None = None
+    measured: object = None
+    samples: int = 0
 
     @property
     def named(self):

@@ -101,7 +101,8 @@ def headline(results, out):
     for name, facts in results["effective"].items():
         if "side_to_side" in facts:
             side = facts["side_to_side"]
-            yield f"effective {name.replace('_', ' ')}: {side['value']:.4g} {side['unit']} ({side['lower']:.4g} to {side['upper']:.4g}), {side['direction']}"
+            doubt = f", 95 % {side['interval_95'][0]:.4g} to {side['interval_95'][1]:.4g} for edges and materials" if side["sigma"] is not None else ""
+            yield f"effective {name.replace('_', ' ')}: {side['value']:.4g} {side['unit']} {side['direction']}{doubt}"
     yield from results["notes"]
     yield f"results: {out}"
 

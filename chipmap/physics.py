@@ -9,6 +9,7 @@ from cukernels.components import pieces
 from chipmap import InputError, terminals
 from chipmap.answer import Answer, Picture, at_pixels, by_object, nothing
 from chipmap.solve import Conductor, conductance, effective_conductivity
+from chipmap.uncertainty import doubt
 
 CONDUCTOR_OHM_M = 1e-3      # what resists more is insulating here: its conductivity is exactly 0
 SIDES = {0: "top to bottom", 1: "left to right"}
@@ -22,13 +23,15 @@ class Driven:
     """A solved side-to-side problem, for what looks at it afterwards.
 
     k: `library.Spread` of the objects' conductivity. potential: (H+1, W+1), the drop times the unit solution. density:
-    (H, W, 2) mean flux of each pixel, x and y (down). shares: (K,) each object's share of the dissipated power.
+    (H, W, 2) mean flux of each pixel, x and y (down). shares: (K,) each object's share of the dissipated power. sensitivity: (K,) relative change
+    of the conductance for each metre that an object's edge moves outwards.
     """
 
     k: object
     potential: object
     density: object
     shares: np.ndarray
+    sensitivity: np.ndarray | None = None
 
 
 def heat(sample):
@@ -47,7 +50,7 @@ def heat(sample):
     if driven is None:
         return nothing(facts), None
     rise = at_pixels(driven.potential)
-    columns = by_object(sample.objects, len(sample.phase), mean_temperature_rise_k=rise, highest_temperature_rise_k=rise)
+    columns = by_object(sample.objects, len(sample.phase), mean_temperature_rise_k=rise, highest_temperature_rise_k=rise) | _sensitivity("heat", driven)
     return Answer(facts, {"temperature_rise_k": driven.potential},
                   {"thermal_conductivity_w_mk": _map(sample, k.value), "heat_flux_w_m2": driven.density}, columns,
                   pictures=[Picture("temperature.png", rise, "temperature rise", "K",
@@ -121,10 +124,11 @@ def _drive(sample, k, axes, drop, unit, drop_unit, flux_unit):
     density = flux_density(field, drop * solved.field, dx, dy)
     driven = Driven(k, drop * solved.field, density, _shares(sample, field, density))
     length, across = (field.shape[axis] * (dy, dx)[axis], field.shape[1 - axis] * (dy, dx)[1 - axis])
+    doubt = _doubt(sample, driven, field, drop, lambda k: conductance(k, axis=axis, dx=dx, dy=dy).value, length / across)
     side = float(solved.value) * length / across
     facts = {
         "unit": unit,
-        "side_to_side": {"value": side, "lower": lower * length / across, "upper": side, "unit": unit, "direction": SIDES[axis],
+        "side_to_side": {"value": side, "lower": lower * length / across, "upper": side, **doubt, "unit": unit, "direction": SIDES[axis],
                          "boundary": "two sides fixed, the others insulated",
                          "lower_and_upper": "certified bounds of the finite elements on this geometry with these properties",
                          "over_materials": {**_over_materials(side, k, driven.shares),
@@ -136,6 +140,20 @@ def _drive(sample, k, axes, drop, unit, drop_unit, flux_unit):
         "iterations": int(solved.iterations),
     }
     return facts, driven
+
+
+def _doubt(sample, driven, field, drop, solve, factor=1.0):
+    """What results.json says of a conductance's doubt, times `factor`; sets the objects' sensitivities in `driven`."""
+    if sample.measured is None:
+        return {"sigma": None, "why_no_sigma": "no grey values to measure the edges by"}
+    xp = array_module(field)
+    found = doubt(sample.measured, to_host(field), to_host(driven.density) / drop, driven.k, driven.shares, sample.phase, sample.pixel_size_m,
+                  lambda k: float(solve(xp.asarray(k))), sample.samples)
+    driven.sensitivity = found.by_object
+    scaled = lambda pair: [factor * end for end in pair]  # noqa: E731
+    return {"sigma": factor * found.sigma, "interval_95": scaled(found.interval), "centre": factor * found.value,
+            "edges": {"sigma": factor * found.edges_sd, "interval_95": scaled(found.edges_interval), "samples": len(found.samples),
+                      "meaning": "of the edges alone: centre is the result with every edge where the grey puts it"}}
 
 
 def _between(sample, k, named, volts):
@@ -160,6 +178,9 @@ def _between(sample, k, named, volts):
         raise InputError(f"no conductor joins terminals {names[i]} and {names[j]}: name terminals of one net (column net of objects.csv)")
     potential = volts * solved.potential[0]
     density = flux_density(field, potential, dx, dy)
+    driven = Driven(k, potential, density, _shares(sample, field, density))
+    drive = held[:1].astype(np.float64)
+    told_doubt = _doubt(sample, driven, field, volts, lambda k: Conductor(k, dx, dy, held.any(axis=0)).solve(values=drive).power[0])
     texts = [str(name) for name in names]
     shown = f"{texts[0]} against {', '.join(texts[1:])}"
     facts = {
@@ -169,6 +190,7 @@ def _between(sample, k, named, volts):
         "resistance": {"value": resistance.tolist(), "lower": resistance.tolist(), "unit": "ohm m",
                        "meaning": "between two terminals, the others left open; divide by the depth"},
         "field": {"drop": volts, "unit": "V", "direction": shown, "flux_unit": "A/m2", "largest_flux": float(_size(density).max())},
+        "first_against_the_others": {"value": float(G[0, 0]), "upper": float(G[0, 0]), "unit": "S/m", **told_doubt},
         "energy": {"dissipated_w_m": float(volts ** 2 * solved.power[0]), "v_times_i_w_m": float(volts ** 2 * G[0, 0])},
         "iterations": int(solved.iterations),
         "table": {"terminal_a": [a for a in texts for _ in texts], "terminal_b": texts * len(texts),
@@ -176,7 +198,7 @@ def _between(sample, k, named, volts):
     }
     if sample.thickness_m:
         facts["resistance"] |= {"of_the_layer_ohm": (resistance / sample.thickness_m).tolist(), "thickness_m": sample.thickness_m}
-    return facts, Driven(k, potential, density, _shares(sample, field, density))
+    return facts, driven
 
 
 def _resistances(G):
@@ -250,4 +272,10 @@ def _current_columns(sample, k, driven):
     with np.errstate(invalid="ignore", divide="ignore"):
         columns["current_crowding"] = columns["highest_current_density_a_m2"] / columns["mean_current_density_a_m2"]
     columns["ir_drop_v"] = columns["highest_potential_v"] - columns["lowest_potential_v"]
-    return {name: np.where(k.value > 0, column, np.nan) for name, column in columns.items()}
+    return {name: np.where(k.value > 0, column, np.nan) for name, column in columns.items()} | _sensitivity("current", driven)
+
+
+def _sensitivity(name, driven):
+    if driven.sensitivity is None:
+        return {}
+    return {f"{name}_change_per_nm_of_edge": driven.sensitivity * 1e-9}

@@ -17,20 +17,22 @@ PACKAGES = ("cukernels-chipmap-gridmap", "numpy", "scipy", "numba", "tifffile", 
 
 
 def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, process=None, crop=None, simplify_px=0.0,
-        physics="heat,current", settings=(), thickness=None, boundaries=None, device="auto", say=print):
+        physics="heat,current", settings=(), thickness=None, boundaries=None, samples=0,
+        device="auto", say=print):
     """One picture, from the file to the folder `out`.
 
     image: path. pixel_size: text with a unit, or None where the tags say it. phases, materials, legend, process, crop:
     as of `segment`, `identify` and `prepare`; without `phases`, as many as there are `materials`. simplify_px: as of
     `layout.outlines`. physics: as of `problems.chosen`. settings: as of `library.Library`. thickness: of the layer, text
-    with a unit. boundaries: `problems.Boundaries`, or a dict of its fields. device: "auto", "cpu" or "cuda". say: called
+    with a unit. boundaries: `problems.Boundaries`, or a dict of its fields. samples: solutions with displaced edges for
+    the doubt of heat and current, 0 for first order. device: "auto", "cpu" or "cuda". say: called
     with a line a step and the headline.
     Returns what results.json holds. Raises InputError, DeviceError, FileExistsError before anything stands in `out`.
     """
     boundaries = boundaries if isinstance(boundaries, Boundaries) else Boundaries(**(boundaries or {}))
     options = {"image": str(image), "pixel_size": pixel_size, "phases": phases, "materials": materials, "legend": legend,
                "process": process, "crop": crop, "simplify_px": simplify_px, "physics": physics, "settings": list(settings),
-               "thickness": thickness, **vars(boundaries)}
+               "thickness": thickness, "samples": samples, **vars(boundaries)}
     problems, library = chosen(physics), Library(settings)
     thickness_m = parse_length(thickness) if thickness else None
     device = choose_device(device)
@@ -48,7 +50,8 @@ def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, p
                              picture.instrument.get("beam_kv"), picture.instrument.get("signal"))
         with folder.step("objects"):
             objects = find_objects(named.labels, chip.shown_names(named), picture.pixel_size_m, named.confidence, found.confidence)
-            sample = chip.sample_of(named, objects, picture.pixel_size_m, library, thickness_m)
+        with folder.step("edges"):
+            sample = chip.sample_of(prepared, found, named, objects, picture.pixel_size_m, library, thickness_m, samples)
         answers = solve_all(problems, sample, boundaries, folder.step)
         with folder.step("lines"):
             seen = chip.gather(picture, prepared, found, named, objects, sample, answers)

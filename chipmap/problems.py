@@ -6,24 +6,30 @@ from dataclasses import dataclass
 import numpy as np
 
 from chipmap import InputError, tags
+from chipmap.charge import charge
+from chipmap.coupled import coupled
 from chipmap.nets import find_nets
 from chipmap.physics import CURRENT_V, conductivity, current, heat
 from chipmap.stresses import stress
 
-NAMES = ("heat", "current", "stress")
+NAMES = ("heat", "current", "charge", "stress", "coupled")
 
 
 @dataclass
 class Boundaries:
     """Conditions of the problems. terminals: of the current, as "left,right" or "3,17" (objects), None for sides that are
     joined. voltage: between them, V. temperature_change: K, of the stress. fixed: sides held, as "left x,bottom y".
-    plane: "strain" (thick) or "stress" (thin)."""
+    plane: "strain" (thick) or "stress" (thin). conductors, margin: of the charge, as of `charge.charge`. cold: sides held
+    at room temperature in the coupled problem, which has the terminals and the voltage of the current."""
 
     terminals: str | None = None
     voltage: float = CURRENT_V
     temperature_change: float = 100.0
     fixed: str = "left x,bottom y"
     plane: str = "strain"
+    conductors: str | None = None
+    margin: int = 0
+    cold: str = "left,right,top,bottom"
 
 
 def chosen(text):
@@ -65,6 +71,10 @@ def _solve(name, sample, boundaries):
         return heat(sample)
     if name == "current":
         return current(sample, boundaries.terminals, boundaries.voltage)
+    if name == "charge":
+        return charge(sample, boundaries.conductors, boundaries.margin), None
+    if name == "coupled":
+        return coupled(sample, boundaries.terminals, boundaries.voltage, boundaries.cold, boundaries.fixed, boundaries.plane), None
     return stress(sample, boundaries.temperature_change, boundaries.fixed, boundaries.plane), None
 
 

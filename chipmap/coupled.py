@@ -1,0 +1,139 @@
+"""Current heats, heat changes the resistivity, and what is warm expands: current -> heat -> temperature -> stress."""
+
+import numpy as np
+from cukernels.backend import NotConverged, array_module
+
+from chipmap import InputError, terminals
+from chipmap.answer import Answer, Picture, at_pixels, by_object, nothing
+from chipmap.physics import UNNAMED, conductivity, flux_density
+from chipmap.solve import Conductor
+from chipmap.stresses import stress
+
+ROUNDS = 40
+SETTLED = 1e-10     # relative change of the power from round to round
+HOTTEST_K = 3000.0  # above room: the linear law of the resistivity is long void, and so is the chip
+
+
+def coupled(sample, named_terminals, volts, cold, fixed, plane):
+    """Joule heat of a current between terminals, the temperature it makes with rho(T) = rho (1 + a T), and the stress.
+
+    sample: `library.Sample`. named_terminals: as of `physics.current`, None for left and right; the first is at `volts`.
+    cold: text as "left,right": sides held at the temperature the properties hold for; the others let no heat through.
+    fixed, plane: as of `stresses.stress`. Returns an Answer; raises InputError for what can't be used, and where the
+    current heats without end.
+    """
+    if not sample.named:
+        return nothing(f"no coupled problem: {UNNAMED}")
+    xp = array_module(sample.objects)
+    sides = _sides(cold)
+    k0 = xp.asarray(conductivity(sample).value)[sample.objects]
+    names = terminals.parse(named_terminals or "left,right", len(sample.phase))
+    if len(names) < 2:
+        raise InputError(f"terminals {named_terminals!r}: name at least two, as left,right or 3,17")
+    try:
+        held = terminals.nodes(names, sample.objects, k0 > 0)
+    except InputError as error:
+        if named_terminals:
+            raise
+        return nothing(f"no coupled problem: {error}")
+    heater = _Heater(sample, k0, held, volts, sides)
+    try:
+        rounds = heater.settle()
+    except NotConverged as error:
+        return nothing(f"no coupled problem: {error}")
+    strained = stress(sample, heater.rise, fixed, plane, "Joule heat")
+    return _answer(sample, heater, strained, rounds, [str(name) for name in names], sides, volts)
+
+
+def joule_heat(k, potential, dx, dy):
+    """(H, W) power of each bilinear element, W a metre of depth: k times the integral of |grad u|^2, exactly."""
+    top, bottom = potential[:-1, 1:] - potential[:-1, :-1], potential[1:, 1:] - potential[1:, :-1]
+    left, right = potential[1:, :-1] - potential[:-1, :-1], potential[1:, 1:] - potential[:-1, 1:]
+    return k / 3 * (dy / dx * (top * top + top * bottom + bottom * bottom) + dx / dy * (left * left + left * right + right * right))
+
+
+class _Heater:
+    """The two conduction problems, and the temperature between them."""
+
+    def __init__(self, sample, k0, held, volts, sides):
+        self.xp = xp = array_module(k0)
+        self.dy, self.dx = sample.pixel_size_m
+        self.k0, self.held, self.volts = k0, held, volts
+        self.thermal = xp.asarray(sample.thermal_conductivity().value)[sample.objects]
+        slope = np.array([sample.library.temperature_coefficient(sample.candidates[m][0]) for m in range(len(sample.candidates))])
+        self.slope = xp.asarray(slope[sample.phase])[sample.objects]
+        cold = xp.zeros(held.shape[1:], bool)
+        for side in sides:
+            cold[terminals.SIDES[side]] = True
+        self.cold = cold
+        self.sink = Conductor(self.thermal, self.dx, self.dy, cold)
+        self.rise = xp.zeros(k0.shape)
+        self.potential = None
+
+    def settle(self):
+        """Rounds until the power stands still. Raises NotConverged, InputError for a runaway."""
+        power = 0.0
+        for done in range(1, ROUNDS + 1):
+            before = power
+            power = self._round()
+            if abs(power - before) <= SETTLED * abs(power):
+                return done
+        raise NotConverged(f"the power still changes by {abs(power / before - 1):.1e} after {ROUNDS} rounds of current and heat")
+
+    def _round(self):
+        xp = self.xp
+        self.k = self.k0 / (1 + self.slope * self.rise)
+        electric = Conductor(self.k, self.dx, self.dy, self.held.any(axis=0))
+        drive = self.volts * self.held[:1].astype(np.float64)
+        solved = electric.solve(values=drive, start=None if self.potential is None else self.potential[None])
+        self.potential, self.power = solved.potential[0], float(solved.power[0])
+        self.amperes = float(xp.where(self.held[0], solved.inflow[0], 0).sum())
+        heat = joule_heat(self.k, self.potential, self.dx, self.dy)
+        self.heat = float(heat.sum())
+        source = xp.zeros((1, *self.potential.shape))
+        for rows in (np.s_[:-1], np.s_[1:]):
+            for columns in (np.s_[:-1], np.s_[1:]):
+                source[0, rows, columns] += heat / 4
+        self.at_cold = float(xp.where(self.cold, source[0], 0).sum())   # what falls on a held node goes straight out
+        warmed = self.sink.solve(sources=xp.where(self.cold, 0, source))
+        self.temperature = warmed.potential[0]
+        self.out = self.at_cold - float(xp.where(self.cold, warmed.inflow[0], 0).sum())
+        self.rise = at_pixels(self.temperature)
+        hottest = float(self.rise.max())
+        if not hottest < HOTTEST_K:
+            raise InputError(f"the current heats the picture by more than {HOTTEST_K:g} K: lower --voltage")
+        return self.power
+
+
+def _sides(cold):
+    sides = [part.strip() for part in cold.split(",") if part.strip()]
+    if not sides or set(sides) - set(terminals.SIDES):
+        raise InputError(f"cold sides {cold!r} can't be used: name one or more of {', '.join(terminals.SIDES)}")
+    return sides
+
+
+def _answer(sample, heater, strained, rounds, names, sides, volts):
+    xp, count = heater.xp, len(sample.phase)
+    density = flux_density(heater.k, heater.potential, heater.dx, heater.dy)
+    vi = volts * heater.amperes
+    facts = {
+        "terminals": names, "voltage": {"value": volts, "unit": "V"}, "cold_sides": sides, "rounds": rounds,
+        "resistance": {"value": volts ** 2 / heater.power if heater.power else None, "unit": "ohm m", "meaning": "warm; divide by the depth"},
+        "power": {"value": heater.power, "v_times_i": vi, "joule_heat": heater.heat, "heat_out": heater.out, "unit": "W/m",
+                  "imbalance": abs(heater.heat / vi - 1) if vi else 0.0, "per": "metre of depth"},
+        "highest_temperature_rise": {"value": float(heater.temperature.max()), "unit": "K"},
+        "largest_von_mises": strained.facts.get("largest_von_mises"),
+        "resistivity": "rises by each metal's temperature coefficient; thermal conductivity and elasticity are those at room temperature",
+        "boundary": strained.facts.get("boundary"),
+    }
+    columns = by_object(sample.objects, count, mean_joule_rise_k=heater.rise, highest_joule_rise_k=heater.rise)
+    if "highest_von_mises_pa" in strained.columns:
+        columns["highest_joule_von_mises_pa"] = strained.columns["highest_von_mises_pa"]
+    title = f"Joule heat of {volts:g} V, {names[0]} against {', '.join(names[1:])}"
+    pictures = [Picture("joule_temperature.png", heater.rise, "temperature rise", "K", f"{title}; cold: {', '.join(sides)}")]
+    for picture in strained.pictures:
+        pictures.append(Picture("joule_von_mises.png", picture.values, picture.quantity, picture.unit, title, picture.colours, picture.clip))
+    cells = {"joule_current_density_a_m2": density} | {f"joule_{name}": a for name, a in strained.cells.items() if name == "von_mises_pa"}
+    points = {"joule_temperature_rise_k": heater.temperature, "joule_potential_v": heater.potential}
+    points |= {f"joule_{name}": a for name, a in strained.points.items()}
+    return Answer(facts, points, cells, columns, pictures=pictures, note=strained.note)
