@@ -9,7 +9,7 @@ from chipmap.physics import UNNAMED, conductivity, flux_density
 from chipmap.solve import Conductor
 from chipmap.stresses import stress
 
-ROUNDS = 40
+ROUNDS = 60
 SETTLED = 1e-10     # relative change of the power from round to round
 HOTTEST_K = 3000.0  # above room: the linear law of the resistivity is long void, and so is the chip
 

@@ -18,7 +18,9 @@ class Edges:
     """F faces between neighbouring pixels of different objects, one for each row (or column) an edge crosses.
 
     inner, outer: (F,) objects on the two sides, inner left or above. row, column: (F,) of the inner pixel. across: (F,)
-    axis of the step from inner to outer, 1 for x. normal: (F, 2) unit vector (x, y down) from inner to outer.
+    axis of the step from inner to outer, 1 for x. normal: (F, 2) unit vector (x, y down) from inner to outer. weight: (F,)
+    1 where the edge stands upright to the step, less to 0 where it is inclined by 30 to 60 degrees and is crossed along
+    the other axis too: together each piece of an edge counts once.
     """
 
     inner: np.ndarray
@@ -27,6 +29,7 @@ class Edges:
     column: np.ndarray
     across: np.ndarray
     normal: np.ndarray
+    weight: np.ndarray
 
     @property
     def beyond(self):
@@ -40,20 +43,18 @@ class Edges:
 
 
 def find_edges(objects, aspect=1.0):
-    """The `Edges` of (H, W) object numbers (NumPy); aspect: pixel height over width.
-
-    An edge is crossed along the axis it stands the more upright to, so that each piece of it is counted once.
-    """
+    """The `Edges` of (H, W) object numbers (NumPy); aspect: pixel height over width."""
     parts = []
     for across in (0, 1):
         first, second = (objects[:-1], objects[1:]) if across == 0 else (objects[:, :-1], objects[:, 1:])
         row, column = np.nonzero(first != second)
         inner, outer = first[row, column], second[row, column]
         parts.append((inner, outer, row, column, np.full(len(row), across), _normals(objects, inner, outer, row, column, across, aspect)))
-    edges = Edges(*(np.concatenate(columns) for columns in zip(*parts)))
-    other = np.sqrt(1 - edges.steepness ** 2)
-    own = edges.steepness >= np.where(edges.across == 1, other, np.nextafter(other, 2))
-    return Edges(*(column[own] for column in vars(edges).values()))
+    found = [np.concatenate(columns) for columns in zip(*parts)]
+    upright = np.where(found[4] == 1, found[5][:, 0], found[5][:, 1]) ** 2
+    weight = np.clip(2 * upright - 0.5, 0, 1)
+    own = weight > 0
+    return Edges(*(column[own] for column in (*found, weight)))
 
 
 def smooth(edges, moved, scale=SMOOTH):
@@ -90,6 +91,7 @@ def moved_conductivity(edges, moved, k, tangential):
     other = np.zeros(k.shape)
     for offset in range(-REACH, REACH):
         grown = np.clip(moved - offset, 0, 1) if offset >= 0 else np.clip(-moved + offset + 1, 0, 1)
+        grown = grown * edges.weight
         row, column = _moved(edges, offset)
         cut = (grown > 0) & (row >= 0) & (row < height) & (column >= 0) & (column < width)
         at = row[cut], column[cut]

@@ -149,6 +149,8 @@ def _doubt(sample, driven, field, drop, solve, factor=1.0):
     xp = array_module(field)
     found = doubt(sample.measured, to_host(field), to_host(driven.density) / drop, driven.k, driven.shares, sample.phase, sample.pixel_size_m,
                   lambda k: float(solve(xp.asarray(k))), sample.samples)
+    if found is None:
+        return {"sigma": None, "why_no_sigma": "the picture does not show the edges: the phases' grey levels differ by less than the noise"}
     driven.sensitivity = found.by_object
     scaled = lambda pair: [factor * end for end in pair]  # noqa: E731
     return {"sigma": factor * found.sigma, "interval_95": scaled(found.interval), "centre": factor * found.value,

@@ -54,7 +54,7 @@ def measure(image, objects, phase, phase_level, noise_sigma, pixel_size_m):
 
 
 def doubt(measured, k, density, spread, shares, phase, pixel_size_m, solve, samples=0, seed=0):
-    """`Doubt` of a conductance.
+    """`Doubt` of a conductance; None where more than half of what edges do to it is done by edges that the grey does not show.
 
     measured: `Measured`. k: (H, W) conductivity, NumPy. density: (H, W, 2) flux density at unit drop. spread:
     `library.Spread` of the conductivities of the K objects; shares: (K,) of the power; phase: (K,). solve: from a
@@ -65,8 +65,10 @@ def doubt(measured, k, density, spread, shares, phase, pixel_size_m, solve, samp
     """
     edges, seen = measured.edges, measured.seen
     jump, tangential = energies(edges, k, density)
-    change = jump * np.where(edges.across == 1, pixel_size_m[0], pixel_size_m[1])
+    change = jump * edges.weight * np.where(edges.across == 1, pixel_size_m[0], pixel_size_m[1])
     in_pixels = change * np.where(edges.across == 1, pixel_size_m[1], pixel_size_m[0])
+    if np.abs(in_pixels[~seen.measured]).sum() > 0.5 * np.abs(in_pixels).sum():
+        return None
     value = solve(moved_conductivity(edges, measured.moved, k, tangential))
     choice = (solve(moved_conductivity(edges, measured.smoother, k, tangential)) - value) / 2
     drawn = np.array([solve(moved_conductivity(edges, moved, k, tangential)) for moved in displaced(measured, samples, seed)])
@@ -110,27 +112,27 @@ def property_factors(spread, shares, phase, seed=0, draws=DRAWS):
 def energies(edges, k, density):
     """(jump of the energy density, share of it that the field along the edge has), (F,) each.
 
-    The jump is inner minus outer, W/m3 where the power is in W, for moving inner into outer with the potentials held.
+    The jump is (k_a - k_b) E_t^2 + (1/k_b - 1/k_a) q_n^2 for moving a, inner, into b, outer, with the potentials held,
+    W/m3 where the power is in W. E_t, the field along the edge, and q_n, the flux through it, are the same on both
+    sides in truth; their squares are taken as products of the two sides', which the steps of the pixels upset the least.
     """
-    sides = [(edges.row, edges.column), edges.beyond]
-    ka, kb = (k[at] for at in sides)
-    flux = [density[at] for at in sides]
-    a_better = (ka >= kb)[:, None]
-    better, worse = np.where(a_better, *flux), np.where(a_better, *flux[::-1])
-    normal = edges.normal
-    high, low = np.maximum(ka, kb), np.minimum(ka, kb)
-    along = (better[:, 0] * normal[:, 1] - better[:, 1] * normal[:, 0]) / np.where(high > 0, high, 1)
-    through = np.where(low > 0, (worse * normal).sum(axis=1), 0)
+    inside, outside = (edges.row, edges.column), edges.beyond
+    ka, kb = k[inside], k[outside]
+    normal, fluxes = edges.normal, (density[inside], density[outside])
     inverse = [np.divide(1.0, side, out=np.zeros_like(side), where=side > 0) for side in (ka, kb)]
-    tangential, normal_part = high * along ** 2, np.maximum(*inverse) * through ** 2
-    total = tangential + normal_part
+    both = (ka > 0) & (kb > 0)
+    field = [(q[:, 0] * normal[:, 1] - q[:, 1] * normal[:, 0]) * r for q, r in zip(fluxes, inverse)]
+    along = np.where(both, field[0] * field[1], field[0] ** 2 + field[1] ** 2)     # an insulator has no flux to read it from
+    through = np.where(both, (fluxes[0] * normal).sum(axis=1) * (fluxes[1] * normal).sum(axis=1), 0)
+    tangential, across = np.maximum(ka, kb) * np.abs(along), np.maximum(*inverse) * np.abs(through)
+    total = tangential + across
     share = np.divide(tangential, total, out=np.ones_like(total), where=total > 0)
-    return (ka - kb) * along ** 2 + (inverse[1] - inverse[0]) * through ** 2, share
+    return (ka - kb) * along + (inverse[1] - inverse[0]) * through, share
 
 
 def by_object(edges, change, count):
     """(K,) change of the result for each metre that an object's whole edge moves outwards."""
-    whole = change / np.maximum(edges.steepness, 0.5)
+    whole = change / edges.steepness
     return np.bincount(edges.inner, whole, count) - np.bincount(edges.outer, whole, count)
 
 
