@@ -123,3 +123,13 @@ def test_uniform_is_solved_at_once_by_two_threads_or_one(monkeypatch):
     monkeypatch.setattr(multigrid, "chunks", lambda rows, least=64: stencil.chunks(rows, 8))
     two = Multigrid(operator)(b)
     np.testing.assert_array_equal(interior(one), interior(two))                  # the same sums in the same order
+
+
+@pytest.mark.parametrize("dx", [4.0, 0.25])
+def test_long_pixels_keep_weights_between_none_and_all(monkeypatch, xp, dx):
+    """Links along long pixels are negative: weights made of them passed every limit where the signs met."""
+    monkeypatch.setattr(multigrid, "DIRECT", 30)
+    operator = conduction(xp.asarray(picture(1, (23, 26), (1.0, 17.0, 300.0))), dx, 1.0)
+    weights = [to_host(level.weight) for level in Multigrid(operator).levels[:-1]]
+    assert min(w[:4].min() for w in weights) >= 0 and max(w[:4].max() for w in weights) <= 1 + 1e-6
+    assert any(to_host(level.c).min() < 0 for level in Multigrid(operator).levels)  # so there was something to keep

@@ -222,6 +222,15 @@ def test_iterations_do_not_mind_contrast(size, contrast, most):
         assert conductance(blocks(256, size, values, seed=size)).iterations <= most
 
 
+@pytest.mark.parametrize("dx, most", [(2.0, 12), (4.0, 24), (0.2, 30)])
+def test_iterations_with_long_pixels(dx, most):
+    from scipy.ndimage import gaussian_filter
+    rough = gaussian_filter(np.random.default_rng(0).standard_normal((256, 256)), 8, mode="wrap")
+    k = np.array([1.0, 17.0, 300.0])[np.digitize(rough / rough.std(), [-0.4, 0.5])]
+    for axis in (0, 1):
+        assert conductance(k, axis, dx).iterations <= most
+
+
 def test_uniform_takes_no_iteration():
     assert conductance(np.ones((300, 200))).iterations == 0
 

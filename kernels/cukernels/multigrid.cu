@@ -29,6 +29,10 @@ extern "C" __global__ void mg_links(const double* k, const unsigned char* free, 
 // Weights of a node between a near and a far coarse one; the rule stands at _split in multigrid.py.
 __device__ void split(double near, double far, bool near_active, bool far_active, bool far_exists, double diagonal,
                       double loss, double* w_near, double* w_far) {
+    if (near < 0 || far < 0) {
+        near = fmax(near, 0.0), far = fmax(far, 0.0);
+        if (near + far == 0) near = far = (diagonal - loss) / 2;
+    }
     double total = near + far;
     if (total > 0 && (near_active || far_active)) {
         double share = 1 / (total + loss);

@@ -408,7 +408,12 @@ def _split(near, far, near_active, far_active, far_exists, diagonal, loss):
 
     The two sum to 1 less the share of its loss. A coarse node where there is no unknown gets no weight, unless there is
     nothing else: then it stands in for the node (a wire on odd columns in a void stays on the coarse grid).
+    Long pixels tie neighbours along them by negative links: those say nothing about a weight, which stays in 0 .. 1.
     """
+    if near < 0 or far < 0:
+        near, far = max(near, 0.0), max(far, 0.0)
+        if near + far == 0:
+            near = far = (diagonal - loss) / 2
     total = near + far
     if total > 0 and (near_active or far_active):
         share = 1 / (total + loss)
