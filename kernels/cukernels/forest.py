@@ -119,6 +119,8 @@ def _class_weights(labels, classes, balance):
 def _assembled(nodes, edges, weight):
     """A `Forest` of (feature or -1, cut, child in its tree, counts, nodes of each tree), trees one after the other."""
     feature, cut, child, counts, size = nodes
+    if len(feature) >= 2**24:
+        raise ValueError(f"the forest has {len(feature)} nodes, more than 2**24: grow fewer trees, or ask for more samples in `least`")
     xp = array_module(feature)
     roots = xp.concatenate([xp.zeros(1, np.int64), xp.cumsum(size)[:-1]])
     tree = xp.searchsorted(roots, xp.arange(len(feature)), side="right") - 1
@@ -273,31 +275,31 @@ def _vote_cpu(forest, features, used):
     count = features.shape[1]
     out = np.empty((forest.votes.shape[1], count), np.float32)
     none = np.zeros((0, 0), np.uint8) if used is None else used
-    bad = in_threads(_vote_part, -(-count // _BLOCK), forest.feature, forest.threshold, forest.child, forest.votes, forest.roots,
-                     features, none, out, least=16)
+    packed = (forest.child.astype(np.uint32) << np.uint32(8)) | forest.feature.astype(np.uint32)
+    bad = in_threads(_vote_part, -(-count // _BLOCK), packed, forest.threshold, forest.votes, forest.roots, features, none, out, least=16)
     return out, any(bad)
 
 
 @njit(cache=True, nogil=True)
-def _vote_part(feature, threshold, child, votes, roots, features, used, out, first, last):
+def _vote_part(packed, threshold, votes, roots, features, used, out, first, last):
     F, N = features.shape
-    values, node = np.empty(F * _BLOCK, np.float32), np.empty(_BLOCK, np.int32)
+    values, leaf, active = np.empty(F * _BLOCK, np.float32), np.empty(_BLOCK, np.uint32), np.empty(_BLOCK, np.uint32)
     total, number = np.empty((votes.shape[1], _BLOCK), np.float32), np.empty(_BLOCK, np.int32)
     bad = False
     for block in range(first, last):
-        start, stop = block * _BLOCK, min((block + 1) * _BLOCK, N)
+        start, size = block * _BLOCK, min(_BLOCK, N - block * _BLOCK)
         for f in range(F):
-            bad |= _copy(features[f, start:stop], values[f * _BLOCK:])
+            bad |= _copy(features[f, start:start + size], values[f * _BLOCK:])
         total[:], number[:] = 0, 0
         for t in range(len(roots)):
-            _descend(feature, threshold, child, roots[t], values, node[:stop - start])
-            for i in range(stop - start):
+            _descend(packed, threshold, np.uint32(roots[t]), values, size, leaf, active)
+            for i in range(size):
                 if len(used) == 0 or used[t, start + i] == 0:
                     number[i] += 1
                     for k in range(votes.shape[1]):
-                        total[k, i] += votes[node[i], k]
+                        total[k, i] += votes[leaf[i], k]
         for k in range(votes.shape[1]):
-            for i in range(stop - start):
+            for i in range(size):
                 out[k, start + i] = total[k, i] / np.float32(number[i]) if number[i] else np.float32(np.nan)
     return bad
 
@@ -312,17 +314,25 @@ def _copy(source, target):
 
 
 @njit(cache=True, nogil=True)
-def _descend(feature, threshold, child, root, values, node):
-    """All samples of a block one level at a time: their steps don't wait for each other."""
-    node[:] = root
-    moved = True
-    while moved:
-        moved = False
-        for i in range(len(node)):
-            here = node[i]
-            there = child[here] + np.int32(values[feature[here] * _BLOCK + i] > threshold[here])
-            moved |= there != here
-            node[i] = there
+def _descend(packed, threshold, root, values, size, leaf, active):
+    """All samples of a block one level at a time, so that none waits for the memory of another; those at a leaf drop out.
+
+    No branch depends on data, and numbers are unsigned: numba asks of signed ones whether they count from the end.
+    """
+    for i in range(size):
+        leaf[i], active[i] = root, np.uint32(i)
+    remaining = np.uint32(size)
+    while remaining > 0:
+        kept = np.uint32(0)
+        for j in range(remaining):
+            i = active[j]
+            here = leaf[i]
+            node = packed[here]
+            value = values[(node & np.uint32(255)) * np.uint32(_BLOCK) + i]
+            there = (node >> np.uint32(8)) + np.uint32(value > threshold[here])
+            leaf[i], active[kept] = there, i
+            kept += np.uint32(there != here)
+        remaining = kept
 
 
 def _grow_cuda(codes, labels, groups, weight, classes, seed, trees, depth, least, tries):

@@ -1,0 +1,253 @@
+"""A classifier from a few scribbles: features and a decision forest, piece by piece over the picture; with calibrated doubt.
+
+    classifier = train([image], [labels], ["oxide", "metal"])
+    labels, probability = classifier.predict(other)
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+import zipfile
+from dataclasses import dataclass
+
+import numpy as np
+from cukernels import forest as forests
+from cukernels.backend import array_module, on_device, to_host
+from cukernels.potts import relax_labels
+
+from chipmap import InputError
+from chipmap.bank import Bank, grey_levels, tiles
+from chipmap.score import brier, calibration_error
+from chipmap.segment import Phases
+
+FORMAT, VERSION = "chipmap classifier", 1
+TREES, DEPTH, LEAST = 64, 14, 5
+CELL = 32             # pixels: a tree sees the scribbles of such a cell all or none, for neighbours tell the same
+STRENGTH = 1.0        # of the Potts field, nats against eight neighbours about 0.7 of it each
+CONTRAST = 0.25       # step of grey at which the field lets go, of the step from dark to bright
+LEAST_PROBABILITY = 1e-4
+ARRAYS = "feature", "threshold", "child", "votes", "roots"
+
+
+@dataclass
+class Classifier:
+    """What was learnt. classes: K names. card: what it was trained on and how well it does, as saved (JSON).
+
+    levels: (dark, bright) that every picture is scaled by, or None where each is scaled by its own. temperature: the
+    forest's votes to this power, 1 / temperature, are its probabilities.
+    """
+
+    classes: list
+    bank: Bank
+    levels: tuple | None
+    forest: forests.Forest
+    temperature: float
+    card: dict
+
+    def predict(self, image, strength=STRENGTH):
+        """(labels (H, W) int32 0 .. K-1, probability (K, H, W) float32, sums to 1 over K), of the image's kind.
+
+        image: (H, W) grey values, finite. probability is of the pixel and its surroundings as the features see them;
+        labels are those of least energy under a Potts field of this `strength` whose edges follow the picture (0: the
+        likeliest class). Raises InputError for a picture that is constant or not finite.
+        """
+        image = _scaled(_checked(image), self.levels)
+        probability = self._probability(image)
+        unary = -array_module(image).log(array_module(image).maximum(probability, np.float32(LEAST_PROBABILITY)))
+        labels, _ = relax_labels(unary, image, strength, CONTRAST)
+        return labels, probability
+
+    def phases(self, image):
+        """The classes as `segment.Phases`, numbered from dark to bright, and their names in that order."""
+        xp = array_module(image)
+        labels, probability = self.predict(image)
+        here = [k for k in range(len(self.classes)) if bool((labels == k).any())]
+        grey = [to_host(image[labels == k]).astype(float) for k in here]
+        level = np.array([np.median(g) for g in grey])
+        order = np.argsort(level, kind="stable")
+        table = np.zeros(len(self.classes), np.int32)
+        table[[here[k] for k in order]] = np.arange(len(order))
+        posterior = probability[xp.asarray(np.array([here[k] for k in order]))]
+        posterior /= xp.maximum(posterior.sum(0), np.float32(1e-12))
+        sigma = np.array([1.4826 * np.median(np.abs(g - m)) for g, m in zip(grey, level)])
+        notes = [f"phases by a classifier trained on {len(self.card['trained_on'])} picture(s), "
+                 f"out-of-bag error {self.card['out_of_bag_error']:.3f}"]
+        found = Phases(xp.asarray(table)[labels], posterior, level[order], sigma[order], np.array([len(grey[k]) / labels.size for k in order]),
+                       {}, False, [[float(level[k])] for k in order], xp.zeros(labels.shape, np.float32), notes)
+        return found, [self.classes[here[k]] for k in order]
+
+    def save(self, path):
+        """One portable .npz without pickles: the arrays of the forest and the card."""
+        path = pathlib.Path(path)
+        partial = path.with_name(path.name + ".partial")
+        arrays = {name: to_host(getattr(self.forest, name)) for name in ARRAYS}
+        card = np.frombuffer(json.dumps(self.card, indent=1).encode(), np.uint8)
+        with partial.open("wb") as file:
+            np.savez_compressed(file, card=card, **arrays)
+        os.replace(partial, path)
+
+    def _probability(self, image):
+        xp = array_module(image)
+        forest = self.forest.to("cuda" if on_device(image) else "cpu")
+        coarse = self.bank.coarse(image)
+        out = xp.empty((len(self.classes), *image.shape), np.float32)
+        for top, left, height, width in tiles(image.shape):
+            votes = forests.predict(forest, self.bank.tile(image, coarse, top, left, height, width))
+            out[:, top:top + height, left:left + width] = _calibrated(votes, self.temperature, len(forest.roots))
+        return out
+
+
+def train(images, scribbles, classes=None, kind="planar", levels="picture", sources=None, trees=TREES, seed=0):
+    """A `Classifier` from pictures and scribbles.
+
+    images: (H, W) arrays of grey values, any real dtype, all NumPy or all CuPy. scribbles: for each picture (H, W)
+    integers, 0 where nothing is drawn, 1 .. K for the classes. classes: K names, default "1" .. "K". kind: as of
+    `bank.Bank`. levels: "picture" scales each picture by its own dark and bright level, so that gain and offset of the
+    detector do not matter; "training" takes the mean levels of these pictures for every picture to come, for series
+    taken with one setting. sources: the files, for the card; their SHA-256 goes there, without them that of the arrays.
+    trees, seed: of the forest.
+
+    Raises InputError for scribbles that don't fit the picture, or with a class that is nowhere drawn.
+    """
+    if levels not in ("picture", "training"):
+        raise InputError(f"levels {levels!r} are unknown: use picture or training")
+    bank, images = Bank(kind), [_checked(image) for image in images]
+    classes = _classes(images, scribbles, classes)
+    fixed = tuple(np.mean([grey_levels(image) for image in images], axis=0).tolist()) if levels == "training" else None
+    columns, labels, groups = _samples(bank, [_scaled(image, fixed) for image in images], scribbles)
+    xp = array_module(columns)
+    forest, votes = forests.train(columns, xp.asarray(labels), len(classes), trees, seed, xp.asarray(groups), DEPTH, LEAST)
+    temperature, doubt = _calibrate(to_host(votes), labels, trees)
+    card = {"format": FORMAT, "version": VERSION, "classes": classes, "kind": kind, "features": bank.names(), "levels": fixed,
+            "trees": trees, "nodes": len(forest.child), "seed": seed, "temperature": temperature, **doubt,
+            "trained_on": [_source(i, image, drawn, sources, classes) for i, (image, drawn) in enumerate(zip(images, scribbles))]}
+    return Classifier(classes, bank, fixed, forest.to("cpu"), temperature, card)
+
+
+def load(path):
+    """The `Classifier` that `Classifier.save` wrote.
+
+    Raises InputError for a file that is missing, damaged, of another format or version, or whose parts don't fit.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in ARRAYS}
+            card = json.loads(bytes(file["card"]))
+    except OSError as error:
+        raise InputError(f"{path}: can't be read ({error.strerror or error}): check the path") from None
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: is no classifier ({str(error).splitlines()[0] if str(error) else 'damaged'}): save it again") from None
+    if card.get("format") != FORMAT or card.get("version") != VERSION:
+        raise InputError(f"{path}: is {card.get('format')!r}, version {card.get('version')}; this program reads {FORMAT!r}, "
+                         f"version {VERSION}: train it again")
+    try:
+        bank, forest = Bank(card["kind"]), forests.Forest(**arrays)
+        levels = tuple(card["levels"]) if card["levels"] else None
+        fits = card["features"] == bank.names() and _whole(forest, len(bank.names()), len(card["classes"])) and card["temperature"] > 0
+        classifier = Classifier(card["classes"], bank, levels, forest, float(card["temperature"]), card)
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path}: its card lacks {error}: train it again") from None
+    if not fits:
+        raise InputError(f"{path}: its forest and its card don't fit each other or this program's features: train it again")
+    return classifier
+
+
+def _whole(forest, features, classes):
+    """True if every array has its dtype and size, and no node leads out of the forest or back."""
+    count = len(forest.child)
+    kinds = [getattr(forest, name).dtype for name in ARRAYS] == [np.int32, np.float32, np.int32, np.float32, np.int32]
+    if not (kinds and count and len(forest.feature) == len(forest.threshold) == count and forest.votes.shape == (count, classes)):
+        return False
+    node = np.arange(count)
+    leaf = forest.child == node
+    return bool(len(forest.roots) and forest.roots.min() >= 0 and forest.roots.max() < count and count < 2**24
+                and (forest.child >= node).all() and (forest.child + ~leaf < count).all() and np.isinf(forest.threshold[leaf]).all()
+                and forest.feature.min() >= 0 and forest.feature.max() < features and np.isfinite(forest.votes).all())
+
+
+def _checked(image):
+    xp = array_module(image)
+    if image.ndim != 2 or min(image.shape) < 4:
+        raise InputError(f"picture of shape {tuple(image.shape)}: a classifier needs rows x columns of at least 4 x 4 grey values")
+    image = image.astype(np.float32)
+    if not bool(xp.isfinite(image).all()):
+        raise InputError("the picture holds values that are not numbers: replace such pixels or crop them")
+    return image
+
+
+def _scaled(image, levels):
+    dark, bright = levels or grey_levels(image)
+    return (image - np.float32(dark)) * np.float32(1 / (bright - dark))
+
+
+def _classes(images, scribbles, classes):
+    if not images or len(images) != len(scribbles):
+        raise InputError(f"{len(images)} pictures and {len(scribbles)} scribbles: give one for each picture")
+    for i, (image, drawn) in enumerate(zip(images, scribbles)):
+        if drawn.shape != image.shape or drawn.dtype.kind not in "iu" or int(drawn.min()) < 0:
+            raise InputError(f"the scribbles of picture {i} have shape {tuple(drawn.shape)}: give whole numbers from 0, one a pixel of {tuple(image.shape)}")
+    most = max(int(drawn.max()) for drawn in scribbles)
+    classes = [str(k + 1) for k in range(most)] if classes is None else list(classes)
+    there = set().union(*(np.unique(to_host(drawn)).tolist() for drawn in scribbles)) - {0}
+    missing = [name for k, name in enumerate(classes) if k + 1 not in there]
+    if len(classes) < max(2, most) or missing:
+        what = f"nothing is drawn for {missing[0]}" if missing else f"{most} classes are drawn and {len(classes)} named"
+        raise InputError(f"{what}: draw strokes for two or more classes, every one with a name")
+    return classes
+
+
+def _samples(bank, images, scribbles):
+    """Features (F, N) of the pixels drawn over, their classes 0 .. K-1 (N,), the cells they lie in (N,)."""
+    columns, labels, groups = [], [], []
+    for number, (image, drawn) in enumerate(zip(images, scribbles)):
+        xp = array_module(image)
+        coarse, drawn = bank.coarse(image), to_host(drawn)
+        for top, left, height, width in tiles(image.shape):
+            part = drawn[top:top + height, left:left + width]
+            y, x = np.nonzero(part)
+            if not len(y):
+                continue
+            columns.append(bank.tile(image, coarse, top, left, height, width)[:, xp.asarray(y), xp.asarray(x)])
+            labels.append(part[y, x] - 1)
+            groups.append((np.int64(number) << 40) + ((top + y) // CELL << 20) + (left + x) // CELL)
+    return array_module(columns[0]).concatenate(columns, axis=1), np.concatenate(labels).astype(np.int32), np.concatenate(groups)
+
+
+def _calibrated(votes, temperature, trees):
+    """Votes to the power 1 / temperature, half a vote added to each class, scaled to sum 1: (K, ...)."""
+    xp = array_module(votes)
+    raised = xp.exp(xp.log(votes + np.float32(0.5 / trees)) * np.float32(1 / temperature))
+    return raised / raised.sum(0)
+
+
+def _calibrate(votes, labels, trees):
+    """The temperature that makes the classes of samples outside the bag likeliest, and what is said of them with it.
+
+    At least 1: strokes keep to what is plain to see, so how sure the forest is of them is no reason to be surer elsewhere.
+    """
+    from scipy.optimize import minimize_scalar
+
+    known = ~np.isnan(votes[0])
+    if not known.any():
+        raise InputError("every tree has seen every stroke: draw more or longer strokes, so that some can test the rest")
+    votes, labels = votes[:, known].astype(np.float64), labels[known]
+    at = lambda t: -np.log(_calibrated(votes, t, trees)[labels, np.arange(len(labels))]).mean()  # noqa: E731
+    temperature = float(np.exp(minimize_scalar(lambda t: at(np.exp(t)), bounds=(0, 2), method="bounded").x))
+    right = votes.argmax(0) == labels
+    after = _calibrated(votes, temperature, trees)
+    return temperature, {"out_of_bag_error": float(1 - right.mean()), "out_of_bag_samples": len(labels),
+                         "calibration_error_of_votes": calibration_error((votes / votes.sum(0)).max(0).clip(0, 1), right),
+                         "calibration_error": calibration_error(after.max(0).clip(0, 1), right),
+                         "brier_score_of_votes": brier(votes, labels), "brier_score": brier(after, labels)}
+
+
+def _source(number, image, drawn, sources, classes):
+    drawn = to_host(drawn)
+    pixels = {name: int((drawn == k + 1).sum()) for k, name in enumerate(classes)}
+    if sources is None:
+        digest, name = hashlib.sha256(np.ascontiguousarray(to_host(image)).tobytes()).hexdigest(), f"array {number}, float32"
+    else:
+        digest, name = hashlib.sha256(pathlib.Path(sources[number]).read_bytes()).hexdigest(), pathlib.Path(sources[number]).name
+    return {"picture": name, "sha256": digest, "shape": list(image.shape), "scribbled_pixels": pixels,
+            "scribbles_sha256": hashlib.sha256(np.ascontiguousarray(drawn.astype(np.int32)).tobytes()).hexdigest()}
