@@ -109,6 +109,20 @@ def compare(scenario, out, config, device, quiet, hours, **options):
         pipeline.compare(from_options(config, **options), scenario, out, hours, device, _say(quiet))
 
 
+@main.command()
+@click.argument("first", type=FILE)
+@click.argument("second", type=FILE)
+@click.option("-o", "--out", required=True, type=click.Path(file_okay=False), help="Folder for the results; made whole or not at all.")
+@click.option("--hide-numbers", is_flag=True, help="Match by name, place, fuel and size even where both use one registry's plant numbers.")
+@click.option("--quiet", is_flag=True, help="Say nothing unless something is wrong.")
+def match(first, second, out, hide_numbers, quiet):
+    """The same plants in two files of generating units: pairs with score and reason, what is left over, coverage by fuel."""
+    with refusing():
+        from gridmap import pipeline
+
+        pipeline.match_files(first, second, out, hide_numbers, _say(quiet))
+
+
 def _say(quiet):
     return (lambda line: None) if quiet else click.echo
 

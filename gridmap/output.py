@@ -166,6 +166,32 @@ def compare_headline(results, out):
     yield f"results: {out}"
 
 
+def write_matches(folder, found, report):
+    """matches.csv, left_first.csv, left_second.csv, coverage.csv, repair.csv and results.json of a match.Matches."""
+    found.pairs.to_csv(folder / "matches.csv", index=False, float_format="%.4f")
+    left = {name: side[~side["matched"]].drop(columns="matched") for name, side in (("first", found.first), ("second", found.second))}
+    for name, table in left.items():
+        table.to_csv(folder / f"left_{name}.csv", index=False, float_format="%.6f")
+    found.coverage.to_csv(folder / "coverage.csv", index=False, float_format="%.4f")
+    report.to_csv(folder / "repair.csv", index=False)
+    results = {
+        "pairs": found.pairs["kind"].value_counts().to_dict(),
+        **{name: {"plants": len(side), "left_over": len(left[name]), "mw": float(side["mw"].sum()), "mw_matched": float(side["mw"][side["matched"]].sum()),
+                  "basis": "nameplate", "unit": "MW"} for name, side in (("first", found.first), ("second", found.second))},
+    }
+    write_json(folder / "results.json", results)
+    return results
+
+
+def match_headline(results, out):
+    """Lines for the terminal: how much of each side found its other."""
+    yield f"{sum(results['pairs'].values()):,} pairs: " + ", ".join(f"{count:,} {kind}" for kind, count in results["pairs"].items())
+    for name in ("first", "second"):
+        side = results[name]
+        yield f"  {name}: {side['plants'] - side['left_over']:,} of {side['plants']:,} plants, {side['mw_matched'] / 1e3:,.1f} of {side['mw'] / 1e3:,.1f} GW matched"
+    yield f"results: {out}"
+
+
 def headline(results, out):
     """Lines for the terminal: the totals and where the files are."""
     gw = {name: results[name]["value"] / 1e3 for name in TOTALS}

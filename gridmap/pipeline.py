@@ -11,6 +11,7 @@ from gridmap import (
     geofiles,
     hours,
     layers,
+    match,
     merge,
     output,
     publish,
@@ -20,6 +21,7 @@ from gridmap import (
     scenario,
     siting,
     supply,
+    tables,
     year,
 )
 
@@ -104,6 +106,22 @@ def compare(config, path, out, which, device="auto", say=print):
             publish.draw_compare(folder.folder / "map.png", shown, results)
         folder.finish()
     for line in output.compare_headline(results, out):
+        say(line)
+    return results
+
+
+def match_files(first, second, out, hide_numbers=False, say=print):
+    """`gridmap match`: the same plants in two files, into `out`: matches.csv, left_first.csv, left_second.csv, coverage.csv."""
+    options = {"first": str(first), "second": str(second), "hide_numbers": hide_numbers}
+    with Run(out, "gridmap match", options, choose_device("cpu"), PACKAGES, say=say) as folder:
+        with folder.step("read"):
+            *units, registry, report = match.read_both(*(folder.read(tables.existing(path)) for path in (first, second)))
+        with folder.step("match"):
+            found = match.match(*units, "" if hide_numbers else registry)
+        with folder.step("tables"):
+            results = output.write_matches(folder.folder, found, report)
+        folder.finish()
+    for line in output.match_headline(results, out):
         say(line)
     return results
 

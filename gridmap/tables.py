@@ -67,9 +67,7 @@ def read(path, table, columns=None):
 
 def load(path):
     """The file as it is: DataFrame, or GeoDataFrame where it has geometry."""
-    path = pathlib.Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such file; give the path of a readable file")
+    path = existing(path)
     try:
         return _load(path)
     except InputError:
@@ -77,6 +75,14 @@ def load(path):
     except Exception as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(f"{path}: can't be read as {path.suffix or 'a table'} ({first}); check the file or its name") from None
+
+
+def existing(path):
+    """The Path. Raises InputError where no file is."""
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file; give the path of a readable file")
+    return path
 
 
 def _load(path):
