@@ -6,7 +6,8 @@ values are per unit depth into the picture.
 
 from ..stress import effective_stiffness, thermal_stress
 from .conduction import Conductance, Conductor, Effective, Solved, conductance, effective_conductivity
+from .evolution import Transient, transient
 from .terminals import Capacitance, Network, Resistance, capacitance, network, resistance
 
-__all__ = ["Capacitance", "Conductance", "Conductor", "Effective", "Network", "Resistance", "Solved", "capacitance", "conductance",
-           "effective_conductivity", "effective_stiffness", "network", "resistance", "thermal_stress"]
+__all__ = ["Capacitance", "Conductance", "Conductor", "Effective", "Network", "Resistance", "Solved", "Transient", "capacitance", "conductance",
+           "effective_conductivity", "effective_stiffness", "network", "resistance", "thermal_stress", "transient"]
