@@ -10,7 +10,9 @@ from chipmap.mixture import field_basis, fit_mixtures, sharpen
 
 MAX_LEVELS = 8
 SAMPLE = 40_000  # flat pixels that the mixture is fitted to
-SCALES = (2.0, 2.8, 4.0)  # of the smoothing, pixels
+SCALES = (1.4, 2.0, 2.8, 4.0)  # of the smoothing, pixels
+FINE = 2.0  # a smoothing below this is for levels spread by little but white noise; texture asks for more
+TEXTURED = 5.0  # spread of a level, standard deviations of the noise left, from which it counts as textured
 CLEAR = 6.0  # levels stand clear of the noise when they are so many standard deviations apart
 
 
@@ -34,7 +36,7 @@ class Levels:
 def find_levels(grey, least=1, noise=None):
     """`Levels` of a picture: grey (H, W) float32, NumPy or CuPy, finite; at least `least` levels; noise: sigma or None.
 
-    The smoothing grows until the levels stand clear of the noise. An edge, a bright rim (SE) or a pixel that two
+    The smoothing grows until the levels stand clear of the noise, and of their texture's finest grain. An edge, a bright rim (SE) or a pixel that two
     phases share is not flat, so it makes no level.
     """
     xp = array_module(grey)
@@ -45,7 +47,8 @@ def find_levels(grey, least=1, noise=None):
         left = noise / _reduction(scale)
         mixture, evidence = _fit(xp, smooth, left, scale, least)
         gap = np.diff(mixture.mean).min() if len(mixture.mean) > 1 else np.inf
-        if gap > CLEAR * left:
+        textured = mixture.sigma.max() > TEXTURED * left
+        if gap > CLEAR * left and (scale >= FINE or not textured):
             break
     return Levels(smooth, _drift(xp, mixture.field, grey.shape), mixture, evidence, scale, noise, left)
 

@@ -60,7 +60,7 @@ def half(width=64, height=200):
 
 def test_each_disturbance_does_what_it_says():
     bright = dict(dose=1e7, readout=0, offset=0, gain=1, yields=[0.1, 0.3])
-    see = lambda labels=half(), **settings: take(labels, ["SiO2", "Cu"], yields=bright["yields"],  # noqa: E731
+    see = lambda labels=None, **settings: take(half() if labels is None else labels, ["SiO2", "Cu"], yields=bright["yields"],  # noqa: E731
                                                 beam=Beam(**{k: v for k, v in bright.items() if k != "yields"}, **settings)).image
     plain = see(blur_px=0)
     np.testing.assert_allclose(plain.mean(0), np.repeat([0.1, 0.3], 32), rtol=1e-3)
