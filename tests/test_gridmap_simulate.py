@@ -36,7 +36,7 @@ def three_nodes(limit):
     ratings = pd.DataFrame({"VGA": [4, 3, 2, 3], "VGB": [6, 5, 3, 4], "G4": [10, 10, 15, 10], "G5": [20, 20, 25, 20], "VGC": [2, 1, 2, 1]})
     ends = dict(tail=["A", "A", "B"], head=["B", "C", "C"])
     caps = pd.DataFrame({**ends, "forward_mw": 100.0, "backward_mw": 100.0})
-    return System("ABC", load, units(*rows), pd.DataFrame({**ends, "forward_mw": limit, "backward_mw": limit}), caps, ratings)
+    return System("ABC", load, units(*rows), pd.DataFrame({**ends, "forward_mw": limit, "backward_mw": limit}), caps, ratings=ratings)
 
 
 def two_regions():
@@ -230,3 +230,34 @@ def test_bad_wishes_are_named():
         simulate(single_a(), 2, metric="lose")
     with pytest.raises(InputError, match="group 'west'"):
         simulate(single_a(), 2, groups={"west": ["Q"]})
+
+
+def with_store(regions="A"):
+    """PRAS's test systems 2 (one region) and 3 (two, a line that fails): a unit in A, a store in the last region."""
+    store = pd.DataFrame(dict(region=[regions[-1]], power_mw=[10.0], energy_mwh=[10.0], **INDEPENDENT))
+    if regions == "A":
+        return System("A", np.array([[8.0], [9]]), units(("G", "A", 10)), storage=store)
+    line = pd.DataFrame(dict(tail=["A"], head=["B"], forward_mw=[15.0], backward_mw=[15.0], **INDEPENDENT))
+    return System("AB", np.array([[8.0, 6], [9, 7]]), units(("G", "A", 25)), line, storage=store)
+
+
+@pytest.mark.parametrize("regions, lolp, eue", [("A", [.1, .1], [.8, .7542]), ("AB", [.19, .130951], [1.94, 1.239289])])
+def test_published_stores(regions, lolp, eue):
+    got = simulate(with_store(regions), 200_000, seed=1).system
+    assert (abs(got.lolp - lolp) < 3 * got.lolp_error).all()
+    agrees(got.lole_hours, sum(lolp))
+    agrees(got.eue_mwh, sum(eue))
+
+
+def test_stores_on_every_device(xp):
+    want, got = (simulate(with_store("AB"), 60, seed=4, device=d) for d in ("cpu", "cpu" if xp is np else "cuda"))
+    np.testing.assert_array_equal(got.totals, want.totals)
+    np.testing.assert_array_equal(got.kwh, want.kwh)
+
+
+def test_bad_stores_are_named():
+    with pytest.raises(InputError, match="storage, row 0: start_mwh is 11"):
+        System("A", np.ones((2, 1)), units(("G", "A", 10)), storage=with_store().storage.assign(start_mwh=11.0))
+    system = many_regions()
+    with pytest.raises(InputError, match="1 stores in 14 regions"):
+        simulate(System(system.regions, system.load, system.units, storage=with_store().storage.assign(region="r3")), 2)

@@ -1,5 +1,6 @@
 """Published systems read from files: what they hold, what comes out, and how bad files are refused."""
 
+import dataclasses
 import pathlib
 import shutil
 
@@ -10,7 +11,7 @@ import pytest
 import rts79
 
 from gridmap import InputError
-from gridmap.adequacy import System, simulate
+from gridmap.adequacy import System, paired, simulate
 
 GMLC = pathlib.Path(__file__).with_name("rts_gmlc")
 
@@ -31,6 +32,7 @@ def test_rts_gmlc_holds_what_is_published():
     assert dict(limits) == {"12": 1175, "13": 600, "23": 500}
     generators = pd.read_csv(GMLC / "gen.csv")
     assert generators["PMax MW"].sum() == pytest.approx(14549.8, abs=.3)
+    assert list(system.storage[["region", "power_mw", "energy_mwh", "charge_efficiency"]].iloc[0]) == ["3", 50, 150, .85]
     hydro = [n for n in system.ratings if "HYDRO" in n]
     assert len(hydro) == 20 == len(system.ratings.columns) and set(system.units.set_index("name").loc[hydro, "forced_outage_rate"]) == {.01}
     firm = system.units[~system.units["name"].isin(hydro)]
@@ -38,17 +40,19 @@ def test_rts_gmlc_holds_what_is_published():
 
 
 def test_rts_gmlc_with_700_mw_more_each():
-    """The walkthrough of PRAS makes the system tight so and finds some 470 ppm with storage; without any it is about 600."""
+    """The walkthrough of PRAS makes the system tight so and finds some 470 ppm; it is about 600 without storage, 550 with the battery."""
     system = System.read(GMLC)
-    tight = System(system.regions, system.load + 700, system.units, system.corridors, ratings=system.ratings, weather=system.weather)
-    got = simulate(tight, 200, groups={"west": ["1", "2"]})
-    assert 450 < got.system.neue_ppm.value < 750
+    tight = dataclasses.replace(system, load=system.load + 700)
+    got = simulate(tight, 100, groups={"west": ["1", "2"]})
+    assert 400 < got.system.neue_ppm.value < 700
+    change = paired(got, simulate(dataclasses.replace(tight, storage=system.storage[:0]), 100)).set_index("place").loc["system"]
+    assert -90 < 1e6 * change["eue_mwh"] / got.energy_mwh[-1] < -20 and change["eue_mwh_error"] < -.1 * change["eue_mwh"]
     # one pocket of three nearly always: equal shares of demand
     parts = [got[r].neue_ppm.value for r in system.regions]
     assert max(parts) < 1.4 * min(parts)
     assert sum(got[r].eue_mwh.value for r in system.regions) == pytest.approx(got.system.eue_mwh.value, rel=1e-12)
     assert got["west"].eue_mwh.value == pytest.approx(got["1"].eue_mwh.value + got["2"].eue_mwh.value, rel=1e-12)
-    assert simulate(system, 200).system.lole_hours.value < .1
+    assert simulate(system, 100).system.lole_hours.value < .1
 
 
 def test_rts_79_folder(tmp_path):
@@ -99,6 +103,27 @@ def test_pras_file(tmp_path):
 def test_pras_files_that_are_not_read(tmp_path, more, words):
     with pytest.raises(InputError, match=words):
         System.read(write_pras(tmp_path / "bad.pras", **more))
+
+
+def test_pras_storage(tmp_path):
+    """Storage as the file says; what the grid could fill through a generator, and demand response, are refused."""
+    path = write_pras(tmp_path / "one.pras")
+    names = np.array([("S", "", "B")], [(n, "S64") for n in ("name", "category", "region")])
+    with h5py.File(path, "a") as file:
+        for name, value in dict(chargecapacity=5, dischargecapacity=6, energycapacity=7, chargeefficiency=.8, dischargeefficiency=.9,
+                                carryoverefficiency=.95, failureprobability=.1, repairprobability=.9).items():
+            file[f"storages/{name}"] = np.full((2, 1), value)
+        file["storages/_core"] = names
+        file["generatorstorages/_core"] = names
+        file["generatorstorages/inflow"] = np.zeros((2, 1))
+        file["generatorstorages/gridwithdrawalcapacity"] = np.zeros((2, 1))
+    row = System.read(path).storage.iloc[0]
+    assert list(row[["charge_mw", "power_mw", "energy_mwh", "charge_efficiency", "discharge_efficiency", "carryover_efficiency"]]) == [5, 6, 7, .8, .9, .95]
+    assert row["region"] == "B" and row["forced_outage_rate"] == pytest.approx(.1)
+    with h5py.File(path, "a") as file:
+        file["generatorstorages/inflow"][1] = 3
+    with pytest.raises(InputError, match="generatorstorages that fill"):
+        System.read(path)
 
 
 def test_pras_chances_that_change(tmp_path):

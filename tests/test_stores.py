@@ -9,14 +9,14 @@ from cukernels.cuts import split_shortage
 from cukernels.stores import Stores, run_stores
 
 
-def run(xp, margin, lost=None, tail=(), head=(), limits=np.zeros((2, 0)), **store):
+def run(xp, margin, lost=None, tail=(), head=(), limits=((), ()), **store):
     """margin (R, T), lost (S, C, T) (none by default), limits (2, E) both ways; stores by keyword, full shares by default."""
     G = len(store["region"])
     margin = np.array(margin)
     lost = np.zeros((1, len(margin) + 2 * len(tail) + G, margin.shape[1]), int) if lost is None else lost
     plain = dict(there=[0] * G, out_share=[1.0] * G, in_share=[1.0] * G, kept=[1.0] * G)
     stores = Stores(**{name: xp.asarray(np.asarray(a)) for name, a in {**plain, **store}.items()})
-    arrays = [xp.asarray(np.asarray(a)) for a in (lost, margin, np.array(tail, int), np.array(head, int), limits, limits)]
+    arrays = [xp.asarray(np.asarray(a)) for a in (lost, margin, np.array(tail, int), np.array(head, int), np.array(limits, int), np.array(limits, int))]
     return [to_host(a) for a in run_stores(stores, *arrays)]
 
 
@@ -50,6 +50,11 @@ def test_filling_takes_nothing_from_anybody(xp):
     """20 are left in region 0 and region 1 lacks 15 of them: the empty store there gets 5, over the same corridor."""
     given, held = run(xp, [[20], [-15]], tail=[0], head=[1], limits=[[99], [99]], region=[1], give=[9], take=[9], room=[50])
     assert held[0, 0, 0] == 5 and not given.any()
+
+
+def test_it_gets_full_whatever_rounding_does(xp):
+    _, held = run(xp, [[99] * 4], region=[0], give=[50], take=[50], room=[50], in_share=[.85])
+    np.testing.assert_array_equal(held[0, 0], [42, 50, 50, 50])
 
 
 def test_out_of_service_it_keeps_what_it_has(xp):
@@ -106,7 +111,7 @@ def test_laws(xp):
     """Energy adds up; nothing beyond power or room; and the rule: in no hour could a store still lower what is unserved."""
     margin, lost, more = random_case(3, 40 if xp is np else 3)
     given, held = run(xp, margin, lost, **more)
-    R, E, G = 4, 5, 5
+    R, E = 4, 5
     assert given.sum() > 100 and (given >= 0).all() and (held >= 0).all() and (held <= more["room"][:, None]).all()
     before = np.concatenate([np.tile(more["there"], (len(lost), 1))[..., None], held[..., :-1]], axis=2)
     kept = (before * more["kept"][:, None]).astype(int)

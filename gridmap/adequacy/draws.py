@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from cukernels.chronology import Items
+from cukernels.stores import Stores
 
 from gridmap.adequacy.system import KW
 
@@ -16,7 +17,7 @@ _SURE = 100.0  # hazard of an hour that nothing survives
 class Problem:
     """margin (R, T) and demand (T, R) int64 kW; tail, head (E,) pairs of regions; forward, backward, most_forward,
     most_backward (E,) kW: the sum of a pair's corridors and the most of its interface. items: `chronology.Items`, whose
-    columns are R regions, E pairs forward, E pairs backward; columns counts them."""
+    columns are R regions, E pairs forward, E pairs backward, G stores (1 where out); columns counts them. stores: `Stores`."""
 
     margin: np.ndarray
     demand: np.ndarray
@@ -27,6 +28,7 @@ class Problem:
     most_forward: np.ndarray
     most_backward: np.ndarray
     items: Items
+    stores: Stores
     columns: int
 
 
@@ -42,9 +44,17 @@ def problem(system, sequential=True):
     lines = corridors.assign(stream=2**31 + np.arange(len(corridors)), season="")
     for side, way in enumerate(ways):
         rows.append(_rows(lines, R + side * E + pair, [_one(int(kw)) for kw in _kw(way)]))
+    stores = system.storage.assign(stream=3 * 2**30 + np.arange(len(system.storage)), season="")
+    rows.append(_rows(stores, R + 2 * E + np.arange(len(stores)), [_one(1)] * len(stores)))
     table = pd.concat(rows, ignore_index=True)
     return Problem(_everything_in(region, pieces, load.shape) + _kw(system.weather).T - load, np.maximum(load, 0), tail, head, *limits,
-                   _items(table, system, sequential), R + 2 * E)
+                   _items(table, system, sequential), _stores(system), R + 2 * E + len(stores))
+
+
+def _stores(system):
+    kw = lambda column: _kw(system.storage[column].to_numpy(float))  # noqa: E731
+    return Stores(system.row(system.storage["region"]), kw("power_mw"), kw("charge_mw"), kw("energy_mwh"), kw("start_mwh"),
+                  *(system.storage[f"{way}_efficiency"].to_numpy(float) for way in ("discharge", "charge", "carryover")))
 
 
 def _unit_pieces(system):

@@ -39,9 +39,11 @@ def rts_79(path):
 def rts_gmlc(path):
     """Areas as regions. Units by gen.csv with their FOR and MTTR; water, wind and sun by their day-ahead series; branches
     between areas by their continuous rating, out as often and as long as branch.csv says (its Perm OutRate a year, its
-    Duration), the DC line at its MW Load and always in. Batteries, solar thermal and condensers are left out."""
+    Duration), the DC line at its MW Load and always in. Batteries by storage.csv, filling at their round-trip efficiency.
+    Solar thermal and condensers are left out."""
     bus = _csv(path / "bus.csv", ["Bus ID", "Area"]).set_index("Bus ID")["Area"].astype(str)
-    units = _csv(path / "gen.csv", ["GEN UID", "Bus ID", "Unit Type", "PMax MW", "FOR", "MTTR Hr"])
+    units = _csv(path / "gen.csv", ["GEN UID", "Bus ID", "Unit Type", "PMax MW", "FOR", "MTTR Hr", "Storage Roundtrip Efficiency"])
+    battery = _batteries(path, units[units["Unit Type"] == "STORAGE"], bus)
     units = units[~units["Unit Type"].isin(_STORES)]
     series = pd.concat([_series(path, f"day_ahead_{name}") for name in _SERIES], axis=1)
     load = _series(path, "day_ahead_load")
@@ -51,7 +53,18 @@ def rts_gmlc(path):
     regions = list(load.columns)
     weather = np.stack([series[table["name"][steady & table["region"].eq(r)]].sum(axis=1) for r in regions], axis=1)
     rated = [n for n in table["name"][~steady] if n in series]
-    return System(tuple(regions), load, table[~steady], _branches(path, bus), ratings=series[rated], weather=weather)
+    return System(tuple(regions), load, table[~steady], _branches(path, bus), storage=battery, ratings=series[rated], weather=weather)
+
+
+def _batteries(path, units, bus):
+    held = _csv(path / "storage.csv", ["GEN UID", "Max Volume GWh", "position"]) if len(units) else pd.DataFrame({"GEN UID": [], "position": []})
+    head = held[held["position"] == "head"].set_index("GEN UID")
+    missing = ~units["GEN UID"].isin(head.index)
+    if missing.any():
+        raise InputError(f"{path / 'storage.csv'}: no row of {units['GEN UID'][missing].iloc[0]} with position head; add its Max Volume GWh")
+    return pd.DataFrame(dict(region=_areas(path / "gen.csv", units["Bus ID"], bus), power_mw=units["PMax MW"].to_numpy(float),
+                             energy_mwh=[1e3 * head["Max Volume GWh"][n] for n in units["GEN UID"]],
+                             charge_efficiency=units["Storage Roundtrip Efficiency"].to_numpy(float) / 100))
 
 
 def _branches(path, bus):

@@ -9,14 +9,13 @@ from gridmap import InputError
 from gridmap.adequacy.system import System
 
 _POWER = {"kW": 1e-3, "MW": 1.0, "GW": 1e3, "TW": 1e6}
-_LEFT_OUT = ("storages", "generatorstorages", "demandresponses")
 
 
 def read_pras(path):
     """A `System` of a .pras file: hourly steps; chances of failure and repair that don't change with time.
 
-    Generators, lines and interfaces are read. A file with storage or demand response that gives anything is refused, not
-    read in part. Raises InputError naming the file and what is wrong with it.
+    Generators, storage, lines and interfaces are read. A file with demand response, or with generators with storage that
+    water or the grid could fill, is refused, not read in part. Raises InputError naming the file and what is wrong with it.
     Source: the file format of PRAS (NREL), https://github.com/NREL/PRAS.
     """
     try:
@@ -37,9 +36,7 @@ def _system(path, file):
         raise InputError(f"{path}: pras_dataversion is {attribute('pras_dataversion')!r}; versions 0.5 to 0.8 are read")
     if (attribute("timestep_unit"), int(file.attrs["timestep_length"])) != ("h", 1):
         raise InputError(f"{path}: steps of {file.attrs['timestep_length']} {attribute('timestep_unit')}; hours are read, resample it")
-    for group in _LEFT_OUT:
-        if group in file and len(file[group]["_core"]):
-            raise InputError(f"{path}: it has {group}, which are not simulated; write a file without them")
+    _refuse(path, file)
     scale = _POWER[attribute("power_unit")]
     regions = _names(file["regions/_core"], "name")
     core, capacity = file["generators/_core"], file["generators/capacity"][:] * scale
@@ -52,8 +49,28 @@ def _system(path, file):
             limits[name] = _limits(path, file[group], scale)
     if "lines" in file:
         limits["corridors"] = limits["corridors"].assign(**_chances(path, file["lines"]))
+    if "storages" in file:
+        limits["storage"] = _storage(path, file["storages"], scale, _POWER[attribute("energy_unit").removesuffix("h")])
     start = pd.Timestamp(attribute("start_timestamp"))
     return System(tuple(regions), file["regions/load"][:] * scale, units, ratings=ratings, start=start, **limits)
+
+
+def _refuse(path, file):
+    """What can't be simulated. A generator with storage that nothing fills never gives anything: it is left out."""
+    if "demandresponses" in file and len(file["demandresponses/_core"]):
+        raise InputError(f"{path}: it has demandresponses, which are not simulated; write a file without them")
+    if "generatorstorages" in file:
+        group = file["generatorstorages"]
+        if any(group[name][:].any() for name in ("inflow", "gridwithdrawalcapacity")):
+            raise InputError(f"{path}: it has generatorstorages that fill, which are not simulated; write a file without them")
+
+
+def _storage(path, group, power, energy):
+    steady = lambda name: _steady(path, group[name])  # noqa: E731
+    return pd.DataFrame(dict(
+        region=_names(group["_core"], "region"), power_mw=steady("dischargecapacity") * power, charge_mw=steady("chargecapacity") * power,
+        energy_mwh=steady("energycapacity") * energy, charge_efficiency=steady("chargeefficiency"), discharge_efficiency=steady("dischargeefficiency"),
+        carryover_efficiency=steady("carryoverefficiency"), **_chances(path, group)))
 
 
 def _limits(path, group, scale):

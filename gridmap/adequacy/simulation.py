@@ -2,9 +2,10 @@
 
 import numpy as np
 from cukernels import residual_deficit
-from cukernels.backend import to_device, to_host
-from cukernels.chronology import Items, short_hours
+from cukernels.backend import array_module, to_device, to_host
+from cukernels.chronology import Items, lost_power, short_hours
 from cukernels.cuts import MOST_REGIONS, split_shortage
+from cukernels.stores import MOST_STORES, Stores, run_stores
 
 from gridmap import InputError
 from gridmap.adequacy import draws
@@ -25,7 +26,7 @@ def simulate(system, samples, seed=0, *, sequential=True, groups=None, relative_
     means and makes durations meaningless. What then is short is the least the corridors allow, in the fair split of
     `residual_deficit` (equal shares of demand within a pocket): exact, in kW, for up to 12 regions by every set of them,
     for more by maximum flows. The draws are a function of (seed, sample, unit), so neither the device nor the number of
-    processors nor the size of the blocks changes any number.
+    processors nor the size of the blocks changes any number. Stores run by `cukernels.stores`, without foresight.
 
     groups: {name: regions}. relative_error: stop once the error of the system's `metric` is at most this share of it,
     looked at after 100 samples and each time there are half as many more. device: "cpu", "cuda" or a `backend.Device`.
@@ -37,6 +38,8 @@ def simulate(system, samples, seed=0, *, sequential=True, groups=None, relative_
         raise InputError(f"{samples} samples have no error: draw 2 or more")
     if metric not in NAMES:
         raise InputError(f"metric {metric!r} is unknown: use one of {', '.join(NAMES)}")
+    if len(system.storage) and (len(system.regions) > MOST_REGIONS or len(system.storage) > MOST_STORES):
+        raise InputError(f"{len(system.storage)} stores in {len(system.regions)} regions: {MOST_STORES} in {MOST_REGIONS} are run; join some")
     problem = draws.problem(system, sequential)
     names, members = _places(system, groups or {})
     tally = Tally(samples, members, _peaks(problem.margin, members))
@@ -44,7 +47,7 @@ def simulate(system, samples, seed=0, *, sequential=True, groups=None, relative_
     there = _Device(problem, device)
     found = lambda n: Result(names, len(system.regions), n, seed, tally.totals[:n], tally.count, tally.kwh, tally.durations, energy)  # noqa: E731
     look = _FIRST_LOOK
-    for first, last in _blocks(samples, problem.margin.size, relative_error is not None):
+    for first, last in _blocks(samples, problem.columns * len(system.load), relative_error is not None):
         tally.add(*there.shortages(seed, first, last))
         if say:
             say(last)
@@ -100,17 +103,20 @@ class _Device:
     def __init__(self, problem, device):
         move = lambda a: to_device(a, device)  # noqa: E731
         self.problem, self.move = problem, move
-        self.items = Items(*map(move, problem.items))
+        self.items, self.stores = Items(*map(move, problem.items)), Stores(*map(move, problem.stores))
         self.margin, self.demand = move(problem.margin), move(problem.demand)
         self.ends = move(problem.tail), move(problem.head)
         self.limits = [move(a) for a in (problem.forward, problem.backward, problem.most_forward, problem.most_backward)]
 
     def shortages(self, seed, first, last):
         """sample, hour (K,) and unserved (K, R) kW of the hours in which some region lacks power of its own."""
-        R = len(self.margin)
-        sample, hour, lost = short_hours(self.items, seed, self.move(np.arange(first, last)), self.margin, self.problem.columns)
+        R, samples = len(self.margin), self.move(np.arange(first, last))
+        if len(self.stores.region):
+            sample, hour, lost = self._short_despite_stores(seed, samples)
+        else:
+            sample, hour, lost = short_hours(self.items, seed, samples, self.margin, self.problem.columns)
         lack, demand = lost[:, :R] - self.margin[:, hour].T, self.demand[:, hour].T
-        ways = self._limits(lost[:, R:])
+        ways = self._limits(lost[:, R:R + 2 * len(self.ends[0])])
         if R <= MOST_REGIONS:
             unserved = split_shortage(lack, demand, *self.ends, *ways)[0]
         elif len(hour) == 0:
@@ -120,11 +126,22 @@ class _Device:
             unserved = (fair.unserved * KW).round().astype(np.int64)
         return first + to_host(sample), to_host(hour), to_host(unserved)
 
+    def _short_despite_stores(self, seed, samples):
+        """As `short_hours`, with what the stores give taken off what is lost."""
+        (R, T), xp = self.margin.shape, array_module(self.margin)
+        forward, backward, most_forward, most_backward = self.limits
+        lost = lost_power(self.items, seed, samples, T, self.problem.columns)
+        given, _ = run_stores(self.stores, lost, self.margin, *self.ends, xp.stack([forward, most_forward]), xp.stack([backward, most_backward]))
+        lost[:, :R] -= given.astype(lost.dtype)
+        sample, hour = xp.nonzero((lost[:, :R] > self.margin).any(axis=1))
+        return sample, hour, lost[sample, :, hour]
+
     def _limits(self, lost):
         """What the pairs carry in each hour; one row where nothing of them fails."""
         E = len(self.ends[0])
         forward, backward, most_forward, most_backward = self.limits
-        if not bool((self.items.column >= len(self.margin)).any()):
+        R = len(self.margin)
+        if not bool(((self.items.column >= R) & (self.items.column < R + 2 * E)).any()):
             return forward.clip(max=most_forward), backward.clip(max=most_backward)
         return [(all_in - out).clip(max=most) for all_in, out, most in
                 ((forward, lost[:, :E], most_forward), (backward, lost[:, E:], most_backward))]

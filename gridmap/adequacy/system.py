@@ -10,6 +10,7 @@ from gridmap import InputError
 KW = 1000  # amounts are whole kW inside, so sums are exact in any order
 REPAIR_H = 24.0  # mean hours of an outage where no mttr_h is given; without storage only lolf and durations depend on it
 _UNITS = {"capacity_mw": None, "forced_outage_rate": 0.0, "mttr_h": REPAIR_H}
+_STORES = {"charge_efficiency": 1.0, "discharge_efficiency": 1.0, "carryover_efficiency": 1.0, "start_mwh": 0.0}
 _LIMITS = {"forward_mw": None, "backward_mw": None}
 
 
@@ -27,6 +28,9 @@ class System:
     that a unit fails at the same hours in all of them; units of one stream and one chance fail together).
     corridors: tail, head (names), forward_mw (tail to head), backward_mw, and optionally forced_outage_rate and mttr_h;
     several may join one pair. interfaces: tail, head, forward_mw, backward_mw: the most that all corridors of a pair carry.
+    storage: region, power_mw (what it gives the network at most), energy_mwh, and optionally charge_mw (what it takes, default
+    power_mw), charge_efficiency and discharge_efficiency (0 .. 1, default 1), carryover_efficiency (what an hour leaves of
+    it), start_mwh (default 0), forced_outage_rate, mttr_h. How it runs: `cukernels.stores`; in up to 12 regions.
     ratings: (P, V) MW, a column for each unit (by name) whose capacity changes; its index says from which hour a row holds:
     a row an hour (the default), or one a month.
     weather: (T, R) MW of supply that never fails (fleets of wind and sun), default none.
@@ -41,6 +45,7 @@ class System:
     units: pd.DataFrame
     corridors: pd.DataFrame = _empty(["tail", "head", "forward_mw", "backward_mw"])
     interfaces: pd.DataFrame = _empty(["tail", "head", "forward_mw", "backward_mw"])
+    storage: pd.DataFrame = _empty(["region", "power_mw", "energy_mwh"])
     ratings: pd.DataFrame = _empty([])
     weather: np.ndarray | None = None
     rates: pd.DataFrame = _empty([])
@@ -59,6 +64,7 @@ class System:
         put("units", self._outages("units", self._units()))
         put("corridors", self._outages("corridors", self._limits("corridors")))
         put("interfaces", self._limits("interfaces"))
+        put("storage", self._outages("storage", self._storage()))
 
     def _check_hours(self):
         T = len(self.load)
@@ -81,6 +87,17 @@ class System:
         if (often != 1).any():
             raise InputError(f"ratings has a column {often.index[often != 1][0]!r} that names no unit or several: name each unit once")
         return units
+
+    def _storage(self):
+        rows = _with("storage", self.storage, {"region": None, "power_mw": None, "energy_mwh": None, **_STORES})
+        rows["charge_mw"] = rows["charge_mw"] if "charge_mw" in rows else rows["power_mw"]
+        self._places("storage", rows, "region")
+        for column in ("power_mw", "charge_mw", "energy_mwh"):
+            _range("storage", rows, column, rows[column].astype(float).between(0, 1e6), "an amount from 0 to 1e6")
+        for column in ("charge_efficiency", "discharge_efficiency", "carryover_efficiency"):
+            _range("storage", rows, column, (rows[column] > 0) & (rows[column] <= 1), "a share above 0, up to 1")
+        _range("storage", rows, "start_mwh", rows["start_mwh"].between(0, rows["energy_mwh"].astype(float)), "an amount from 0 to energy_mwh")
+        return rows
 
     def _limits(self, table):
         rows = _with(table, getattr(self, table), {"tail": None, "head": None, **_LIMITS})

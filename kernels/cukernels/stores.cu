@@ -87,7 +87,7 @@ extern "C" __global__ void run_samples(const int* region, const long long* give,
             for (int g; (g = next_store(energy, give, busy, G, T, t, false)) >= 0;) {
                 busy[g] = 1;
                 long long* has = energy + (long long)g * T + t;
-                long long takes = (long long)((room[g] - *has) / in_share[g]);
+                long long takes = (long long)ceil((room[g] - *has) / in_share[g]);
                 if (take[g] < takes) takes = take[g];
                 lack[region[g]] += takes;
                 if (is_short || lack[region[g]] > 0) {

@@ -88,20 +88,22 @@ def _run_samples(stores, lost, margin, tail, head, forward, backward, given, hel
     for s in range(first, last):
         energy[:] = stores.there
         for t in range(T):
-            short = False
+            short, full = False, True
             for r in range(R):
                 lack[r] = lost[s, r, t] - margin[r, t]
                 short |= lack[r] > 0
-            for e in range(E):
-                limit[0, e] = min(forward[0, e] - lost[s, R + e, t], forward[1, e])
-                limit[1, e] = min(backward[0, e] - lost[s, R + E + e, t], backward[1, e])
             for g in range(G):
                 energy[g] = int(energy[g] * stores.kept[g])
                 used[g] = lost[s, R + 2 * E + g, t] > 0
-            unserved = _unserved(lack, tail, head, limit) if short else 0
-            if unserved > 0:
-                unserved = _empty(stores, energy, used, lack, tail, head, limit, unserved, given[s, :, t])
-            _fill(stores, energy, used, lack, tail, head, limit, unserved, short)
+                full &= energy[g] == stores.room[g]
+            if short or not full:
+                for e in range(E):
+                    limit[0, e] = min(forward[0, e] - lost[s, R + e, t], forward[1, e])
+                    limit[1, e] = min(backward[0, e] - lost[s, R + E + e, t], backward[1, e])
+                unserved = _unserved(lack, tail, head, limit) if short else 0
+                if unserved > 0:
+                    unserved = _empty(stores, energy, used, lack, tail, head, limit, unserved, given[s, :, t])
+                _fill(stores, energy, used, lack, tail, head, limit, unserved, short)
             held[s, :, t] = energy
 
 
@@ -130,15 +132,16 @@ def _empty(stores, energy, used, lack, tail, head, limit, unserved, given):
 
 @njit(cache=True, nogil=True)
 def _fill(stores, energy, used, lack, tail, head, limit, unserved, short):
-    free = ~used
+    free, some = ~used, False
     for g in range(len(energy)):
         free[g] &= energy[g] < stores.room[g] and stores.in_share[g] > 0
-    while True:
+        some |= free[g]
+    while some:
         g = _next(energy, stores.give, free, False)
         if g < 0:
             return
         free[g] = False
-        r, takes = stores.region[g], min(stores.take[g], int((stores.room[g] - energy[g]) / stores.in_share[g]))
+        r, takes = stores.region[g], min(stores.take[g], int(np.ceil((stores.room[g] - energy[g]) / stores.in_share[g])))
         lack[r] += takes
         if short or lack[r] > 0:  # else everybody still has enough of their own
             missing = _unserved(lack, tail, head, limit) - unserved
