@@ -1,7 +1,7 @@
 """Conduction through a picture against scikit-fem's assembly with pyamg, the better of its two multigrids.
 
 Everything is timed: assembly, set-up, solve. Then iterations over block sizes and contrasts, ten right-hand sides
-against one, and the peak memory of 4096^2 in a process of its own.
+against one, certified bounds against known answers, and the peak memory of 4096^2 in a process of its own.
 """
 
 import subprocess
@@ -12,7 +12,7 @@ import numpy as np
 import scipy.ndimage
 from cukernels.backend import to_device
 
-from chipmap.solve import Conductor, conductance
+from chipmap.solve import Conductor, capacitance, conductance, effective_conductivity, resistance
 
 from .timing import best_of
 
@@ -27,6 +27,9 @@ def run(device="cpu", size=1024, largest=4096):
     yield _iterations(device, 1024, (5,))  # the hard ones: pieces of a few pixels that touch at corners
     yield _iterations(device, 1024, (2,))
     yield _iterations(device, largest, (16, 64), (1e3, 1e6))
+    yield _bend(device, size)
+    yield _coax(device, size)
+    yield _discs(device, size // 2)
     if device == "cpu":
         yield _memory(4096)
 
@@ -111,6 +114,43 @@ def _iterations(device, n, sizes, contrasts=(1e2, 1e3, 1e4, 1e6)):
     text = ", ".join(f"{contrast:.0e}: {count}" for contrast, count in counts.items())
     return {"what": f"most iterations, blocks of {', '.join(map(str, sizes))} pixels, {n}^2", "ours_s": seconds,
             "check": f"{text}; bar (12 to 1e3, 25 above) {'met' if met else 'NOT met'}", "iterations": counts, "bar_met": met}
+
+
+def _bend(device, size):
+    n = size // 4
+    k, terminals = np.zeros((4 * n + 1, 4 * n + 1)), np.zeros((4 * n + 1, 4 * n + 1), np.int32)
+    k[1:, :n] = k[-n:, :-1] = 1.0
+    terminals[0, :n], terminals[-n:, -1] = 1, 2
+    k, terminals = to_device(k, device), to_device(terminals, device)
+    return _certified(f"right-angle bend, {4 * n}^2", lambda: resistance(k, terminals), 6.558728799, 3e-3, (0, 1))
+
+
+def _coax(device, size):
+    terminals = np.ones((size + 2, size + 2), np.int32)
+    terminals[1:-1, 1:-1] = 0
+    terminals[1 + size // 4:-1 - size // 4, 1 + size // 4:-1 - size // 4] = 2
+    k, terminals = to_device(np.ones(terminals.shape), device), to_device(terminals, device)
+    return _certified(f"square coax, {size}^2", lambda: capacitance(k, terminals), 10.234092569, 5e-3, (1, 1))
+
+
+def _discs(device, n):
+    x = (np.arange(n) + 0.5) / n - 0.5
+    k = to_device(np.where(x[:, None]**2 + x**2 < 0.3 / np.pi, 10.0, 1.0), device)
+    return _certified(f"disc array 10:1, {n}^2", lambda: effective_conductivity(k), None, 1e-3, (0, 0))  # a staircase's discs
+
+
+def _certified(what, call, exact, most, entry):
+    """The bounds and their cost: `most` is the largest gap allowed, relative."""
+    def both():
+        got = call()
+        return got.lower[entry], got.upper[entry]
+    both()
+    alone_s, _ = best_of(call, 2)
+    seconds, (lower, upper) = best_of(both, 2)
+    gap = upper / lower - 1
+    assert 0 < gap < most and (exact is None or lower < exact < upper), (lower, upper)
+    return {"what": f"certified bounds of a {what}", "ours_s": seconds, "peer": "ours, the value alone", "peer_s": alone_s,
+            "ratio": seconds / alone_s, "check": f"[{lower:.6f}, {upper:.6f}], gap {gap:.1e}; bar {most:.0e}", "gap": gap}
 
 
 def _memory(n):
