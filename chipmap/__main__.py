@@ -66,6 +66,7 @@ def main():
               help="Stress of a thick slab (strain) or of a thin foil (stress).")
 @click.option("--samples", type=click.IntRange(0, 10000), default=0, show_default=True,
               help="Solve heat and current again with so many draws of displaced edges, for their uncertainty; 0: to first order.")
+@click.option("--model", metavar="FILE", help="Phases by a classifier of `chipmap train`; classes named after materials are their own legend.")
 @click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"]))
 @click.option("--quiet", is_flag=True, help="Say nothing unless something is wrong.")
 def run(image, out, device, quiet, **options):
@@ -77,6 +78,27 @@ def run(image, out, device, quiet, **options):
 
         boundaries = {name: options.pop(name) for name in vars(Boundaries())}
         pipeline.run(image, out, device=device, say=say, boundaries=boundaries, **options)
+
+
+@main.command()
+@click.argument("pictures", nargs=-1, required=True, metavar="PICTURE...")
+@click.option("--scribbles", multiple=True, required=True, metavar="FILE",
+              help="Strokes over each picture, in the order of the pictures: a label PNG or TIFF (0 = nothing, 1, 2 ...) or GeoJSON with a class.")
+@click.option("-o", "--out", required=True, type=click.Path(), help="The model, one .npz.")
+@click.option("--classes", metavar="NAMES", help="Names of the classes in order, as SiO2,Cu.")
+@click.option("--kind", default="planar", show_default=True, type=click.Choice(["planar", "section"]),
+              help="Seen from above, or a cross-section, where it counts what lies above and below.")
+@click.option("--levels", default="picture", show_default=True, type=click.Choice(["picture", "training"]),
+              help="Scale each picture by its own dark and bright level, or all by those of the training pictures.")
+@click.option("--trees", default=64, show_default=True, type=click.IntRange(1, 1000))
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+@click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"]))
+def train(pictures, scribbles, out, classes, **options):
+    """Train a classifier on a few scribbles over one picture or several, for `chipmap run --model`."""
+    with refusing():
+        from chipmap.training import train_files
+
+        train_files(pictures, scribbles, out, classes and classes.split(","), say=click.echo, **options)
 
 
 @main.command()

@@ -83,9 +83,12 @@ class Classifier:
         partial = path.with_name(path.name + ".partial")
         arrays = {name: to_host(getattr(self.forest, name)) for name in ARRAYS}
         card = np.frombuffer(json.dumps(self.card, indent=1).encode(), np.uint8)
-        with partial.open("wb") as file:
-            np.savez_compressed(file, card=card, **arrays)
-        os.replace(partial, path)
+        try:
+            with partial.open("wb") as file:
+                np.savez_compressed(file, card=card, **arrays)
+            os.replace(partial, path)
+        except OSError as error:
+            raise InputError(f"{path}: can't be written ({error.strerror or error}): check the folder and its permissions") from None
 
     def _probability(self, image):
         xp = array_module(image)

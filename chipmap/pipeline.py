@@ -12,19 +12,21 @@ from chipmap.prepare import prepare
 from chipmap.problems import Boundaries, chosen, parse_length, solve_all
 from chipmap.read import parse_pixel_size, read_picture
 from chipmap.segment import segment
+from chipmap.training import phases_by_model
 
 PACKAGES = ("cukernels-chipmap-gridmap", "numpy", "scipy", "numba", "tifffile", "rasterio", "shapely", "gdstk", "matplotlib")
 
 
 def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, process=None, crop=None, simplify_px=0.0,
-        physics="heat,current", settings=(), thickness=None, boundaries=None, samples=0,
+        physics="heat,current", settings=(), thickness=None, boundaries=None, model=None, samples=0,
         device="auto", say=print):
     """One picture, from the file to the folder `out`.
 
     image: path. pixel_size: text with a unit, or None where the tags say it. phases, materials, legend, process, crop:
     as of `segment`, `identify` and `prepare`; without `phases`, as many as there are `materials`. simplify_px: as of
     `layout.outlines`. physics: as of `problems.chosen`. settings: as of `library.Library`. thickness: of the layer, text
-    with a unit. boundaries: `problems.Boundaries`, or a dict of its fields. samples: solutions with displaced edges for
+    with a unit. boundaries: `problems.Boundaries`, or a dict of its fields. model: a
+    file of `chipmap train`, in the place of `phases`. samples: solutions with displaced edges for
     the doubt of heat and current, 0 for first order. device: "auto", "cpu" or "cuda". say: called
     with a line a step and the headline.
     Returns what results.json holds. Raises InputError, DeviceError, FileExistsError before anything stands in `out`.
@@ -32,7 +34,7 @@ def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, p
     boundaries = boundaries if isinstance(boundaries, Boundaries) else Boundaries(**(boundaries or {}))
     options = {"image": str(image), "pixel_size": pixel_size, "phases": phases, "materials": materials, "legend": legend,
                "process": process, "crop": crop, "simplify_px": simplify_px, "physics": physics, "settings": list(settings),
-               "thickness": thickness, "samples": samples, **vars(boundaries)}
+               "thickness": thickness, "model": model and str(model), "samples": samples, **vars(boundaries)}
     problems, library = chosen(physics), Library(settings)
     thickness_m = parse_length(thickness) if thickness else None
     device = choose_device(device)
@@ -44,7 +46,11 @@ def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, p
         with folder.step("prepare"):
             prepared = prepare(picture, crop, device=device)
         with folder.step("phases"):
-            found = segment(prepared.image, phases or _as_many_as(materials), prepared.noise_sigma)
+            if model is None:
+                found = segment(prepared.image, phases or _as_many_as(materials), prepared.noise_sigma)
+            else:
+                found, legend = phases_by_model(model, prepared.image, legend, phases)
+                folder.read(model)
         with folder.step("materials"):
             named = identify(found, prepared.image, materials, legend, process,
                              picture.instrument.get("beam_kv"), picture.instrument.get("signal"))
