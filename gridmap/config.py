@@ -8,7 +8,8 @@ from gridmap import InputError
 
 FILES = ("plants", "places", "hydro", "demand", "areas", "loads", "population", "limits", "regions", "lines", "profiles", "outages")
 SOURCES = ("given", "lines")
-EXPORTS = ("flatgeobuf", "pmtiles", "pypsa")
+EXPORTS = ("flatgeobuf", "pmtiles", "cog", "pypsa")
+OF_AN_HOUR = ("cog", "pypsa")
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,8 @@ def from_options(toml=None, **options):
     """
     given = {name: value for name, value in options.items() if value not in (None, (), False)}
     config = Config(**{**(_from_toml(Path(toml)) if toml else {}), **_paths(given, Path())})
-    if config.year and "pypsa" in config.also:
-        raise InputError("also = pypsa: a PyPSA network is made of one hour; give an hour instead of a year")
+    for name in set(config.also) & set(OF_AN_HOUR) if config.year else ():
+        raise InputError(f"also = {name}: it is made of one hour; give an hour instead of a year")
     if config.limits_from not in SOURCES:
         raise InputError(f"limits_from = {config.limits_from!r}: choose one of {', '.join(SOURCES)}")
     if config.limits_from == "lines" and config.lines is None:

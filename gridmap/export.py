@@ -1,13 +1,15 @@
-"""The run for other programs: FlatGeobuf and PMTiles for web maps, a PyPSA network of the hour."""
+"""The run for other programs: FlatGeobuf and PMTiles for web maps, a cloud-optimised GeoTIFF and a PyPSA network of the hour."""
 
+import numpy as np
 import pandas as pd
 import pyogrio
 
-from gridmap import layers, tables
+from gridmap import InputError, layers, reach, tables
 
 SHED = "unserved"
 CHECKED_WITH = "1.4.0"  # the PyPSA that solved such a folder to the same total
 WORLD = "EPSG:4326"
+CELL_M = 2000  # finer than the counties' demand is known
 ZOOM = {"MIN": 2, "MAX": 8}  # at 8 the unit of a tile is 38 m: finer than the simplified borders are true
 
 
@@ -24,6 +26,54 @@ def pmtiles(folder, shown, found):
     for name, layer in _drawn(shown):
         pyogrio.write_dataframe(layer, folder / "pmtiles" / f"{name}.pmtiles", driver="PMTiles", layer=name,
                                 dataset_options={"NAME": name, **{f"{end}ZOOM": str(zoom) for end, zoom in ZOOM.items()}})
+
+
+def cog(folder, shown, found):
+    """surface.tif, a cloud-optimised GeoTIFF of cells of CELL_M in the layers' equal-area projection, of the one hour.
+
+    Bands: demand and unserved demand (MW/km2, spread evenly over each region's cells: a sum over all cells times their area
+    is the total), and access, the MW of supply within electrical reach for each MW of demand (`reach.access`).
+    """
+    import rasterio
+    import rasterio.shutil
+
+    regions = shown["regions"]
+    label, transform = cells(regions)
+    near = reach.access(regions["supply_mw"].to_numpy(), regions["demand_mw"].to_numpy(),
+                        *(found.corridors[c].to_numpy() for c in ("tail_row", "head_row", "forward_mw", "backward_mw")))
+    each = np.maximum(np.bincount(label[label >= 0], minlength=len(regions)), 1) * CELL_M**2 / 1e6
+    bands = {"demand (MW/km2)": regions["demand_mw"] / each, "unserved demand (MW/km2)": regions["residual_deficit_mw"] / each,
+             "supply within reach (MW per MW of demand)": near}
+    with rasterio.MemoryFile() as memory:
+        profile = {"driver": "GTiff", "height": label.shape[0], "width": label.shape[1], "count": len(bands), "dtype": "float32", "nodata": np.nan,
+                   "crs": regions.crs.to_wkt(), "transform": transform}
+        with memory.open(**profile) as image:
+            for k, (words, values) in enumerate(bands.items(), 1):
+                image.write(np.append(values, np.nan)[label].astype(np.float32), k)  # label -1 is outside, the last
+                image.set_band_description(k, words)
+        with memory.open() as image:
+            rasterio.shutil.copy(image, folder / "surface.tif", driver="COG", compress="deflate", predictor="3", overview_resampling="average")
+
+
+def cells(regions):
+    """((H, W) int row of the region of each cell, -1 outside, transform). A region between all cell centres takes the cell
+    that holds a point of it. Raises InputError where two such want one cell: what they lack would be lost."""
+    import rasterio.transform
+    from cukernels.polygon import rasterise
+
+    from gridmap.place import region_index
+
+    west, south, east, north = regions.total_bounds
+    west, north = np.floor(west / CELL_M) * CELL_M, np.ceil(north / CELL_M) * CELL_M
+    shape = int(np.ceil((north - south) / CELL_M)), int(np.ceil((east - west) / CELL_M))
+    label = np.array(rasterise(region_index(regions), (west, north), (CELL_M, -CELL_M), shape))
+    lost = np.setdiff1d(np.flatnonzero(~regions.geometry.is_empty), label)
+    point = regions.geometry.iloc[lost].representative_point()
+    label[((north - point.y) // CELL_M).astype(int), ((point.x - west) // CELL_M).astype(int)] = lost
+    gone = np.setdiff1d(np.flatnonzero(~regions.geometry.is_empty), label)
+    if len(gone):
+        raise InputError(f"also = cog: region {regions['region_id'].iloc[gone[0]]} is smaller than a cell of {CELL_M} m and shares it; leave cog out")
+    return label, rasterio.transform.from_origin(west, north, CELL_M, CELL_M)
 
 
 def pypsa(folder, shown, found):
@@ -65,7 +115,7 @@ def pypsa_tables(shown, found):
 def write(folder, shown, found, also):
     """Write each of `also`, names of config.EXPORTS."""
     for name in also:
-        {"flatgeobuf": flatgeobuf, "pmtiles": pmtiles, "pypsa": pypsa}[name](folder, shown, found)
+        {"flatgeobuf": flatgeobuf, "pmtiles": pmtiles, "cog": cog, "pypsa": pypsa}[name](folder, shown, found)
 
 
 def _drawn(shown):

@@ -40,7 +40,7 @@ def run(config, out, device="auto", say=print):
     say(f"device: {device.why}")
     solve, headline = (solve_year, output.year_headline) if config.year else (solve_hour, output.headline)
     with Run(out, "gridmap run", config.options(), device, PACKAGES, say=say) as folder:
-        inputs = _placed(config, folder)
+        inputs = _placed(config, folder, device)
         results, regions = solve(inputs, config, device, folder)
         if config.merge:
             with folder.step("merge artefacts"):
@@ -67,7 +67,7 @@ def where(config, out, mw, which, device="auto", say=print):
     say(f"device: {device.why}")
     options = config.options() | {"mw": mw, "hours": which}
     with Run(out, "gridmap where", options, device, PACKAGES, say=say) as folder:
-        inputs = _placed(config, folder)
+        inputs = _placed(config, folder, device)
         with folder.step("choose hours"):
             chosen = hours.choose(inputs, which, config.basis, device)
         with folder.step(f"headroom, {len(chosen)} hours"):
@@ -92,7 +92,7 @@ def compare(config, path, out, which, device="auto", say=print):
     changes = scenario.read(path)
     with Run(out, "gridmap compare", config.options() | {"scenario": str(path), "hours": which}, device, PACKAGES, say=say) as folder:
         folder.read(path)
-        inputs = _placed(config, folder)
+        inputs = _placed(config, folder, device)
         with folder.step("choose hours"):
             chosen = hours.choose(inputs, which, config.basis, device)
         with folder.step("change"):
@@ -126,14 +126,14 @@ def match_files(first, second, out, hide_numbers=False, say=print):
     return results
 
 
-def _placed(config, folder):
+def _placed(config, folder, device):
     """Everything read, repaired, placed and joined as the config says; every file noted in the manifest."""
     with folder.step("read"):
         inputs = read.load(config)
         for path in inputs.files:
             folder.read(path)
     with folder.step("repair and place"):
-        inputs = regroup.regroup(repair.repair(inputs), config.by)
+        inputs = regroup.regroup(repair.repair(inputs, device=device), config.by)
         for path in regroup.given_files(config.by):
             folder.read(path)
     return inputs

@@ -17,7 +17,7 @@ OPERABLE = ("OP", "SB", "OS", "OA")
 KM_PER_DEGREE = 111.195         # of latitude, mean Earth radius 6,371.0 km
 
 
-def repair(inputs, snap_km=SNAP_KM, address_km=ADDRESS_KM, border_km=BORDER_KM):
+def repair(inputs, snap_km=SNAP_KM, address_km=ADDRESS_KM, border_km=BORDER_KM, device="cpu"):
     """Inputs with every plant placed: plants.region is a row of regions, or -1 for those left out.
 
     Placing: the polygon that holds the point decides, except that (1) a point outside all goes to the county it names
@@ -25,13 +25,13 @@ def repair(inputs, snap_km=SNAP_KM, address_km=ADDRESS_KM, border_km=BORDER_KM):
     names goes to the county it names, else to the nearest region of that state, within snap_km, else stays;
     (3) a point within border_km of the county it names goes there; (4) a plant without coordinates goes to the county
     it names. Nothing is dropped in silence: `report` has a line for each row changed or left out and `account` says
-    where the MW went; its "whole file" lines are the files' totals.
+    where the MW went; its "whole file" lines are the files' totals. device: where points are looked up.
     Raises InputError for coordinates that fall into a region only when longitude and latitude are exchanged.
     """
     book = ledger.Ledger()
     plants = with_addresses(inputs.plants.copy(), inputs.places, book)
     note_units(plants, inputs, book)
-    plants["region"], reasons = place(plants, inputs.regions, book, snap_km, address_km, border_km)
+    plants["region"], reasons = place(plants, inputs.regions, book, snap_km, address_km, border_km, device)
     reasons = leave_out(plants, reasons, inputs.demand.hours[0].year, book)
     plants.loc[reasons.ne(""), "region"] = -1
     home = inputs.regions["state"].to_numpy(object)[plants["region"]]
@@ -83,14 +83,14 @@ def note_units(plants, inputs, book):
                  plant=area, before=f"{len(rows)} units", mw=rows["nameplate_mw"].sum())
 
 
-def place(plants, regions, book, snap_km, address_km, border_km):
+def place(plants, regions, book, snap_km, address_km, border_km, device="cpu"):
     """((N,) region rows, (N,) reasons why a plant is in none)."""
     from gridmap.place import region_of
 
     lon, lat = plants["lon"].to_numpy(float), plants["lat"].to_numpy(float)
     has_point = np.isfinite(lon) & np.isfinite(lat)
     region = np.full(len(plants), -1)
-    region[has_point] = region_of(lon[has_point], lat[has_point], regions)
+    region[has_point] = region_of(lon[has_point], lat[has_point], regions, device)
     states = regions["state"].to_numpy(str)
     state = plants["state"].to_numpy(str)
     foreign = (state != "") & ~np.isin(state, states) & (states != "").all()

@@ -1,14 +1,18 @@
 """Coarser regions: nothing is lost, and merging never makes more unserved demand."""
 
+import json
 import math
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import shapely
+from click.testing import CliRunner
 from national import repaired, rule
 
 from gridmap import InputError, ledger, regroup, supply
+from gridmap.__main__ import main
 
 PEAK = "2023-07-27T22:00Z"
 COUNTS = {"state": (54, 54), "zone": (134, 134), "area": (100, 140), "group": (17, 40), "nerc": (10, 25), "interconnect": (3, 3)}
@@ -77,3 +81,17 @@ def test_unknown_sets_and_regions_without_a_label_are_refused():
     blank = replace(repaired(), regions=repaired().regions.assign(zone=""))
     with pytest.raises(InputError, match=r"region 01001 \(Autauga\) has no zone"):
         regroup.regroup(blank, "zone")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("by", ["state", "zone"])
+def test_a_year_of_groups_with_artefacts_joined(tmp_path, by):
+    """All three together: every MWh in both answers, and the joined one never short of more."""
+    done = CliRunner().invoke(main, ["run", "-o", str(tmp_path / "out"), "--by", by, "--year", "2023", "--merge", "--device", "cpu", "--quiet"])
+    assert done.exit_code == 0, done.output
+    whole, merged = (json.loads((tmp_path / "out" / part / "results.json").read_text()) for part in ("", "merged"))
+    joined = pd.read_csv(tmp_path / "out" / "merged" / "joined.csv")
+    assert merged["demand_mwh"]["value"] == pytest.approx(whole["demand_mwh"]["value"]) == pytest.approx(4_066.6e6, rel=1e-4)
+    # two that join each other are two lines and one region less
+    assert whole["regions"] - len(joined) <= merged["regions"] <= whole["regions"] - math.ceil(len(joined) / 2)
+    assert merged["unserved_mwh"]["value"] <= whole["unserved_mwh"]["value"] * (1 + 1e-9)
