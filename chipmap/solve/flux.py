@@ -22,6 +22,7 @@ from .ties import Ties, at_nodes
 # The multigrid, which only preconditions, sees a tied insulator as this much more resistive than all the rest; less
 # where the rest itself spans so much that single precision would suffer.
 _STIFF, _STIFFEST = 300.0, 1e7
+_BATCH = 8  # fluxes relaxed side by side
 
 
 def terminal_bound(k, terminals, inflow, dx, dy, tolerance):
@@ -85,7 +86,6 @@ def _least_power(resistivity, flux, stiff, groups, held, dx, dy, periodic, toler
     xp = array_module(resistivity)
     scale = float(resistivity.max()) or 1.0
     resistivity = resistivity / scale
-    start = np.array([float(_power(resistivity, one, one, dx, dy)) for one in zip(*flux)])
     least = float(xp.where(resistivity > 0, resistivity, 1).min())
     operator = conduction(xp.where(stiff, min(_STIFF, max(_STIFFEST * least, 3.0)), resistivity), dx, dy, periodic, held)
     ties, multigrid = Ties(groups), Multigrid(operator)
@@ -95,38 +95,40 @@ def _least_power(resistivity, flux, stiff, groups, held, dx, dy, periodic, toler
         ties.average(q)
         return dots
 
-    b = embed(_pull(resistivity, flux, dx, dy, periodic), (False, False)) * operator.free
-    solution = conjugate_gradients(apply, lambda r: ties.average(multigrid(r)), ties.average(b), None, tolerance, start)
-    flux = [a + b for a, b in zip(flux, _curl(interior(ties.average(solution.x)), periodic))]
-    fields = list(zip(*flux))
-    power = np.zeros((len(fields), len(fields)))
-    for n, one in enumerate(fields):
-        for m, other in enumerate(fields[:n + 1]):
-            power[n, m] = power[m, n] = scale * float(_power(resistivity, one, other, dx, dy))
-    return power
+    solved = []
+    for first in range(0, len(flux[0]), _BATCH):
+        some = [part[first:first + _BATCH] for part in flux]
+        drop = _drop(resistivity, some, dx, dy)
+        b = embed(_gather(drop, periodic), (False, False)) * operator.free
+        start = np.diag(_power(xp, some, drop))
+        solution = conjugate_gradients(apply, lambda r: ties.average(multigrid(r)), ties.average(b), None, tolerance, start)
+        solved.append([a + b for a, b in zip(some, _curl(interior(ties.average(solution.x)), periodic))])
+    power = [[_power(xp, one, _drop(resistivity, other, dx, dy)) for other in solved] for one in solved]
+    power = np.block(power)
+    return scale * (power + power.T) / 2
 
 
-def _power(resistivity, one, other, dx, dy):
-    """Integral of resistivity times the product of two fluxes; a flux is what crosses the left, right, upper and lower
-    edge of each pixel, to the right and down."""
-    (a, b, c, d), (e, f, g, h) = one, other
-    return (resistivity * (dx / dy / 6 * (a * (2 * e + f) + b * (2 * f + e)) + dy / dx / 6 * (c * (2 * g + h) + d * (2 * h + g)))).sum()
+def _drop(resistivity, flux, dx, dy):
+    """What drives fluxes across the left, right, upper and lower edge of each pixel: half the derivatives of the power.
 
-
-def _pull(resistivity, flux, dx, dy, periodic):
-    """Minus half the derivative of the power by the stream function at the nodes, (L, H', W')."""
+    A flux is what crosses these edges, to the right and down.
+    """
     left, right, upper, lower = flux
     x, y = resistivity * (dx / dy / 6), resistivity * (dy / dx / 6)
-    left, right = x * (2 * left + right), x * (2 * right + left)
-    upper, lower = y * (2 * upper + lower), y * (2 * lower + upper)
-    return _gather(((left - upper, right + upper), (-left - lower, lower - right)), periodic)
+    return x * (2 * left + right), x * (2 * right + left), y * (2 * upper + lower), y * (2 * lower + upper)
 
 
-def _gather(corners, periodic):
-    """Sum over pixels at the nodes of what each gives to its ((upper left, upper right), (lower left, lower right))."""
-    first = corners[0][0]
-    xp = array_module(first)
-    fields, rows, columns = first.shape
+def _power(xp, flux, drop):
+    """Integrals of resistivity times the products of fluxes, (L, M) NumPy."""
+    return to_host(sum(xp.einsum("aij,bij->ab", a, b, optimize=True) for a, b in zip(flux, drop)))
+
+
+def _gather(drop, periodic):
+    """How much the power of fluxes falls with their stream function, half of it, (L, H', W') at the nodes."""
+    left, right, upper, lower = drop
+    corners = (left - upper, right + upper), (-left - lower, lower - right)
+    xp = array_module(left)
+    fields, rows, columns = left.shape
     out = xp.zeros((fields, rows + 1, columns + 1))
     for i in (0, 1):
         for j in (0, 1):
