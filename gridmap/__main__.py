@@ -123,6 +123,20 @@ def match(first, second, out, hide_numbers, quiet):
         pipeline.match_files(first, second, out, hide_numbers, _say(quiet))
 
 
+@main.command()
+@click.argument("table", required=False)
+def layouts(table):
+    """The file layouts that are recognised by their columns; TABLE: plants, demand, limits, lines ... for one kind of file."""
+    with refusing():
+        from gridmap import tables
+
+        known = tables.known_layouts()
+        if table is not None and table not in set(known["table"]):
+            raise InputError(f"{table!r} is no kind of file; the kinds are {', '.join(known['table'].unique())}")
+        for row in known[known["table"].eq(table) | (table is None)].itertuples(index=False):
+            click.echo(f"{row.table:<16} {row.layout:<16} {row.says}\n    needs {row.needs}")
+
+
 def _say(quiet):
     return (lambda line: None) if quiet else click.echo
 

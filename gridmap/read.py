@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from gridmap import InputError, demand, ledger, line_limits, limits, overlay, regions, supply, tables
+from gridmap import InputError, demand, ledger, limits, line_limits, overlay, regions, supply, tables
 from gridmap import loads as large
 from gridmap.config import Config
 
@@ -165,7 +165,7 @@ def read_plants(path, book, columns=None):
     _check_capacity(path, frame)
     _check_coordinates(path, frame)
     _fill_capacity(path, frame, book)
-    frame["status"] = frame["status"].str.upper().mask(frame["status"].eq(""), "OP")
+    frame["status"] = _statuses(frame["status"])
     frame["state"] = frame["state"].str.upper()
     frame["technology"] = _technologies(path, frame, book)
     frame["file"], frame["region"] = path.name, -1
@@ -288,6 +288,13 @@ def _fill_capacity(path, frame, book):
             book.add(path.name, f"{field} missing: nameplate taken", "changed", row=rows["source_row"], plant=rows["plant_id"],
                      after=rows["nameplate_mw"], mw=rows["nameplate_mw"])
         frame[field] = frame[field].fillna(frame["nameplate_mw"])
+
+
+def _statuses(words):
+    """EIA's codes: those of status_names.csv for other registries' words ("cancelled - inferred 4 y" is cancelled), OP for none."""
+    words = words.str.upper()
+    names = tables.fact("status_names").set_index("source")["status"]
+    return words.str.split(" - ").str[0].map(names).fillna(words).mask(words.eq(""), "OP")
 
 
 def _technologies(path, frame, book):

@@ -34,6 +34,13 @@ def fact(name):
     return pd.read_csv(HERE / f"{name}.csv", dtype=str, keep_default_na=False)
 
 
+def known_layouts():
+    """DataFrame[table, layout, says, needs] of everything `read` recognises; needs: the columns a file must have."""
+    known = fact("columns")
+    needs = known[known["need"].eq("yes")].groupby(["table", "layout"], sort=False)["column"].agg(", ".join).rename("needs").reset_index()
+    return needs.assign(says=needs["layout"].map(fact("layouts").set_index("layout")["says"]).fillna(""))[["table", "layout", "says", "needs"]]
+
+
 def registry(layout):
     """Whose plant numbers a layout uses: "EIA", or "" where they are anybody's."""
     return dict(zip(fact("layouts")["layout"], fact("layouts")["registry"])).get(layout, "")
@@ -72,6 +79,8 @@ def load(path):
         return _load(path)
     except InputError:
         raise
+    except ImportError:
+        raise InputError(f"{path}: Excel files need openpyxl; install it (pip install openpyxl) or save the sheet as CSV") from None
     except Exception as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(f"{path}: can't be read as {path.suffix or 'a table'} ({first}); check the file or its name") from None

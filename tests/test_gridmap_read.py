@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 import shapely
 import small_grid
+from click.testing import CliRunner
 from national import loaded, repaired, rule
 
 from gridmap import InputError, config, ledger, read, regions, tables
+from gridmap.__main__ import main
 
 PLANT = {"plant_id": "7", "generator_id": "1", "technology": "Coal", "nameplate_mw": 10.0, "lon": -99.5, "lat": 41.5}
 
@@ -48,6 +50,11 @@ SAMPLES = {
     "gridmap": "plant_id,technology,nameplate_mw",
     "eia860_table": "plant_id_eia,plant_name_eia,generator_id,Status,tech_type,fuel_type,capacity_mw,State,Latitude,Longitude",
     "eia860_sheet": "Plant Code,Plant Name,State,County,Generator ID,Status,Technology,Prime Mover,Nameplate Capacity (MW)",
+    # as documented by their publishers; no file of theirs is at hand
+    "wri": "country,country_long,name,gppd_idnr,capacity_mw,latitude,longitude,primary_fuel,other_fuel1,other_fuel2,other_fuel3,commissioning_year,owner",
+    "gem": "Date Last Researched,Country/area,Type,Plant / Project name,Unit / Phase name,Capacity (MW),Status,Start year,Retired year,"
+           "Technology,Latitude,Longitude,GEM location ID,GEM unit/phase ID",
+    "powersimdata": "plant_id,bus_id,Pg,Qg,Qmax,Qmin,Vg,mBase,status,Pmax,Pmin,type,interconnect,lat,lon,zone_id,zone_name",
     "reeds": "technology,plant_id,generator_id,capacity_mw,capacity_mwh,nameplate_capacity_mw,winter_capacity_mw",
 }
 
@@ -55,6 +62,32 @@ SAMPLES = {
 @pytest.mark.parametrize("layout", SAMPLES)
 def test_layout_is_found_by_its_columns(layout):
     assert tables.detect("x.csv", "plants", SAMPLES[layout].split(","))[0] == layout
+
+
+def test_files_by_the_documented_columns_of_other_registries(tmp_path):
+    """Made from the published column names: technologies, statuses and years come out in our words, nothing is left out."""
+    book = ledger.Ledger()
+    (tmp_path / "wri.csv").write_text(SAMPLES["wri"] + "\nUSA,United States,A,USA1,30,41.5,-99.5,Hydro,,,,1950,X\nUSA,United States,B,USA2,70,41.5,-98.5,Gas,Oil,,,,X\n")
+    wri = read.read_plants(tmp_path / "wri.csv", book)
+    assert wri["technology"].tolist() == ["hydro", "gas_cc"] and wri["nameplate_mw"].sum() == 100 and wri["start_year"][0] == 1950
+    row = "2025,United States,{},P,1,{},{},2001,,{},41.5,-99.5,L{},G{}"
+    units = [("oil/gas", 50, "operating", "gas turbine"), ("hydropower", 20, "mothballed", "pumped storage"), ("solar", 9, "pre-construction", "PV"),
+             ("coal", 8, "cancelled - inferred 4 y", "subcritical"), ("wind", 7, "construction", "Onshore")]
+    (tmp_path / "gem.csv").write_text("\n".join([SAMPLES["gem"], *(row.format(*unit, n, n) for n, unit in enumerate(units))]) + "\n")
+    gem = read.read_plants(tmp_path / "gem.csv", book)
+    assert gem["technology"].tolist() == ["gas_ct", "pumped_storage", "solar", "coal", "wind"]
+    assert gem["status"].tolist() == ["OP", "OS", "P", "CN", "V"] and gem["nameplate_mw"].sum() == 94
+    (tmp_path / "sim.csv").write_text(SAMPLES["powersimdata"] + "\n1,10,0,0,0,0,1,100,1,55,0,ng,Eastern,41.5,-99.5,1,X\n2,11,0,0,0,0,1,100,1,5,0,dfo,Eastern,41.5,-98.5,1,X\n")
+    sim = read.read_plants(tmp_path / "sim.csv", book)
+    assert sim["technology"].tolist() == ["gas_cc", "oil"] and sim["nameplate_mw"].tolist() == [55, 5]
+    assert not book.table()["rule"].str.contains("unknown").any()
+
+
+def test_layouts_are_listed():
+    listed = CliRunner().invoke(main, ["layouts", "plants"]).output
+    assert all(name in listed for name in SAMPLES) and "GEM location ID" in listed and "hour_utc" not in listed
+    refused_kind = CliRunner().invoke(main, ["layouts", "cakes"])
+    assert refused_kind.exit_code == 2 and "plants" in refused_kind.stderr
 
 
 def test_unknown_layout_names_the_file_and_what_is_missing(tmp_path):
