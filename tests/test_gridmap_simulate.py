@@ -261,3 +261,35 @@ def test_bad_stores_are_named():
     system = many_regions()
     with pytest.raises(InputError, match="1 stores in 14 regions"):
         simulate(System(system.regions, system.load, system.units, storage=with_store().storage.assign(region="r3")), 2)
+
+
+class Cut(Exception):
+    pass
+
+
+@pytest.mark.parametrize("error", [None, .04])
+def test_a_run_cut_off_goes_on_to_the_same_numbers(tmp_path, monkeypatch, error):
+    monkeypatch.setattr(simulation, "_BLOCK", 4 * 150)
+    monkeypatch.setattr("gridmap.adequacy.partial.EVERY_S", 0.0)
+    kept, calls = tmp_path / "sums.npz", []
+
+    def cut(done):
+        calls.append(done)
+        if len(calls) == 5:
+            raise Cut
+
+    with pytest.raises(Cut):
+        simulate(single_a(), 4000, seed=2, relative_error=error, keep=kept, say=cut)
+    begun = []
+    got = simulate(single_a(), 4000, seed=2, relative_error=error, keep=kept, say=begun.append)
+    assert begun[0] > calls[-1]
+    want = simulate(single_a(), 4000, seed=2, relative_error=error)
+    assert got.samples == want.samples and (error is None or got.samples < 4000)
+    for name in ("totals", "count", "kwh", "durations"):
+        np.testing.assert_array_equal(getattr(got, name), getattr(want, name))
+    # all there already; another seed, or a file cut short, starts anew
+    simulate(single_a(), 4000, seed=2, relative_error=error, keep=kept, say=begun.clear)
+    other = simulate(single_a(), 200, seed=3, keep=kept)
+    np.testing.assert_array_equal(other.totals, simulate(single_a(), 200, seed=3).totals)
+    kept.write_bytes(kept.read_bytes()[:500])
+    np.testing.assert_array_equal(simulate(single_a(), 200, seed=3, keep=kept).totals, other.totals)

@@ -8,7 +8,7 @@ from cukernels.cuts import MOST_REGIONS, split_shortage
 from cukernels.stores import MOST_STORES, Stores, run_stores
 
 from gridmap import InputError
-from gridmap.adequacy import draws
+from gridmap.adequacy import draws, partial
 from gridmap.adequacy.result import NAMES, Place, Result
 from gridmap.adequacy.system import KW
 from gridmap.adequacy.tally import Tally
@@ -18,7 +18,7 @@ _BLOCK = 2**23  # samples x regions x hours worked on at a time
 _FIRST_LOOK = 100  # samples before the error is looked at; then each time there are half as many more
 
 
-def simulate(system, samples, seed=0, *, sequential=True, groups=None, relative_error=None, metric="eue_mwh", device="cpu", say=None):
+def simulate(system, samples, seed=0, *, sequential=True, groups=None, relative_error=None, metric="eue_mwh", device="cpu", keep=None, say=None):
     """Loss-of-load indices of a `System` by `samples` drawn years (2 or more; the years are the hours of the load).
 
     Every unit and corridor is in or out in each hour: it fails and returns with the constant chances an hour that make its
@@ -30,7 +30,8 @@ def simulate(system, samples, seed=0, *, sequential=True, groups=None, relative_
 
     groups: {name: regions}. relative_error: stop once the error of the system's `metric` is at most this share of it,
     looked at after 100 samples and each time there are half as many more. device: "cpu", "cuda" or a `backend.Device`.
-    say: called with the samples done so far.
+    keep: a file for the sums so far. A run that is started again with the same system and seed goes on from there (also to
+    more samples) and ends with the same numbers. say: called with the samples done so far.
 
     Returns a `Result`. Raises InputError for samples below 2, an unknown region in a group, an unknown metric.
     """
@@ -46,32 +47,46 @@ def simulate(system, samples, seed=0, *, sequential=True, groups=None, relative_
     energy = members @ problem.demand.sum(1) / KW
     there = _Device(problem, device)
     found = lambda n: Result(names, len(system.regions), n, seed, tally.totals[:n], tally.count, tally.kwh, tally.durations, energy)  # noqa: E731
-    look = _FIRST_LOOK
-    for first, last in _blocks(samples, problem.columns * len(system.load), relative_error is not None):
+    enough = lambda n: relative_error is not None and _is_look(n) and _within(getattr(Place(found(n), len(names) - 1), metric), relative_error)  # noqa: E731
+    kept = partial.Partial(keep, problem, seed, members) if keep else None
+    done = kept.load(tally) if kept else 0
+    if enough(done):
+        return found(done)
+    for first, last in _blocks(done, samples, problem.columns * len(system.load), relative_error is not None):
         tally.add(*there.shortages(seed, first, last))
+        if kept:
+            kept.save(tally, last, whole=last == samples)
         if say:
             say(last)
-        if relative_error is not None and last >= look:
-            look = _next(look)
-            now = getattr(Place(found(last), len(names) - 1), metric)
-            if 0 < now.error <= relative_error * now.value:
-                return found(last)
+        if enough(last):
+            return found(last)
     return found(samples)
 
 
-def _next(look):
-    return look + look // 2
+def _looks():
+    look = _FIRST_LOOK
+    while True:
+        yield look
+        look += look // 2
 
 
-def _blocks(samples, size, looks):
+def _is_look(done):
+    return done == next(look for look in _looks() if look >= done)
+
+
+def _within(estimate, relative_error):
+    return 0 < estimate.error <= relative_error * estimate.value
+
+
+def _blocks(first, samples, size, looks):
     """Bounds of blocks of samples; every count at which the error is looked at ends a block."""
-    most, first, look = max(_BLOCK // size, 1), 0, _FIRST_LOOK
+    most = max(_BLOCK // size, 1)
     while first < samples:
-        last = min(first + most, samples, look if looks else samples)
+        last = min(first + most, samples)
+        if looks:
+            last = min(last, next(look for look in _looks() if look > first))
         yield first, last
         first = last
-        if last == look:
-            look = _next(look)
 
 
 def _places(system, groups):

@@ -1,5 +1,7 @@
 """`gridmap adequacy`, as a sentence: one call a step."""
 
+import pathlib
+
 import numpy as np
 import pandas as pd
 from cukernels.backend import choose_device
@@ -31,10 +33,11 @@ def run(config, out, samples=100, seed=0, repair_h=24.0, relative_error=None, de
     """Loss-of-load indices of every region by `samples` drawn years, written to the folder `out`.
 
     config: a config.Config; config.year: the hours, all of the demand's without one. The rest as `simulate`.
-    Returns what results.json holds. Raises InputError, DeviceError, FileExistsError before anything stands in `out`.
+    A run cut off goes on from its last sums when it is started again. Returns what results.json holds. Raises InputError, DeviceError, FileExistsError before anything stands in `out`.
     """
     device = choose_device(device)
     say(f"device: {device.why}")
+    kept = pathlib.Path(out).parent / f".{pathlib.Path(out).name}.samples.npz"
     options = config.options() | {"samples": samples, "repair_hours": repair_h, "relative_error": relative_error}
     with Run(out, "gridmap adequacy", options, device, PACKAGES, seed=seed, say=say) as folder:
         with folder.step("read"):
@@ -50,13 +53,14 @@ def run(config, out, samples=100, seed=0, repair_h=24.0, relative_error=None, de
             system = system_of(inputs, hours, repair_h)
         with folder.step(f"up to {samples} samples"):
             groups = _groups(inputs.regions) | _sound(system, seed, device)
-            found = simulate(system, samples, seed, groups=groups, relative_error=relative_error, device=device)
+            found = simulate(system, samples, seed, groups=groups, relative_error=relative_error, device=device, keep=kept)
         with folder.step("tables and layer"):
             layer = _layer(inputs, found)
             results = _write(folder.folder, inputs, layer, found, hours)
         with folder.step("map"):
             publish.draw_adequacy(folder.folder / "map.png", layer, results)
         folder.finish()
+        kept.unlink(missing_ok=True)
     for line in _headline(results, out):
         say(line)
     return results
