@@ -6,7 +6,7 @@ import re
 
 HERE = pathlib.Path(__file__).parent
 README = HERE.parent / "README.md"
-ACCURACY = {"segmentation"}  # benchmarks whose rows are about being right, not about being fast
+ACCURACY = {"segmentation", "chip_accuracy"}  # benchmarks whose rows are about being right, not about being fast
 START, END = "<!-- table: python -m benchmarks.table -->", "<!-- end -->"
 
 
