@@ -71,7 +71,9 @@ def thermal_stress(E, nu, alpha, temperature_change, dx=1.0, dy=1.0, plane="stra
     u, iterations = solve(operator, divergence(operator, free[None]), tolerance=TOLERANCE)
     xp = array_module(lam)
     xx, yy, xy = _stress(lam, mu, strain(operator, u))[0] - free
-    zz = xp.asarray(nu) * (xx + yy) - xp.asarray(E) * alpha * temperature_change if plane == "strain" else xp.zeros_like(xx)
+    zz = xp.zeros_like(xx)
+    if plane == "strain":
+        zz = xp.where(xp.asarray(E) != 0, xp.asarray(nu) * (xx + yy) - xp.asarray(E) * alpha * temperature_change, 0.0)
     mises = xp.sqrt(((xx - yy) ** 2 + (yy - zz) ** 2 + (zz - xx) ** 2) / 2 + 3 * xy**2)
     mean, radius = (xx + yy) / 2, xp.sqrt(((xx - yy) / 2) ** 2 + xy**2)
     return Stress(interior(u)[0].copy(), xp.stack([xx, yy, xy, zz]), mises, xp.stack([mean + radius, mean - radius]), iterations)
@@ -97,8 +99,9 @@ def plane_moduli(E, nu, plane):
 def _free_stress(E, nu, alpha, temperature_change, plane):
     """(3, H, W): the in-plane stress that would undo the free expansion."""
     xp = array_module(E, nu, alpha)
-    E, nu = xp.asarray(E), xp.where(xp.asarray(E) != 0, xp.asarray(nu), 0.0)
-    pressure = E * alpha * temperature_change / (1 - 2 * nu if plane == "strain" else 1 - nu)
+    E, solid = xp.asarray(E), xp.asarray(E) != 0
+    nu = xp.where(solid, xp.asarray(nu), 0.0)
+    pressure = xp.where(solid, E * alpha * temperature_change, 0.0) / (1 - 2 * nu if plane == "strain" else 1 - nu)
     if pressure.shape != E.shape or not bool(xp.isfinite(pressure).all()):
         raise ValueError("expansion or temperature change is not a number, or not one a pixel: check alpha and temperature_change")
     return xp.stack([pressure, pressure, xp.zeros_like(pressure)])

@@ -1,10 +1,15 @@
 """Stress against answers known in closed form or to eleven digits, with the order in which they are approached."""
 
+import pathlib
+
 import numpy as np
 import pytest
 from cukernels.backend import to_host
+from cukernels.elastic import divergence, elasticity, solve, strain
+from PIL import Image
 
-from chipmap.stress import effective_stiffness, thermal_stress
+import chipmap
+from chipmap.stress import effective_stiffness, plane_moduli, thermal_stress
 
 # Square array of fibres, f = 0.3, plane strain: p = 11 curved elements (fibre E, nu; matrix E, nu; C11, C12, C66).
 FIBRES = [
@@ -116,6 +121,107 @@ def test_bimetal_bends_as_timoshenko_says():
     y = got.displacement[1, 8, 60:181]
     curvature = np.polyfit(np.arange(-60, 61), y, 2)[0] * 2
     assert abs(curvature) == pytest.approx(1.5 * 8e-6 * 100 / 16, rel=0.02)
+
+
+def test_hill_holds_on_a_real_picture():
+    """The identity needs no known geometry, only equal shear moduli; the error falls as pixels are split."""
+    picture = np.asarray(Image.open(pathlib.Path(chipmap.__file__).parent / "data" / "etched_silicon.png").convert("L"), float)
+    crop = picture[40:104, 40:104]
+    bright, mu, k = (crop > np.median(crop)).astype(int), 1.0, np.array([1.5, 6.0])
+    errors = []
+    for refine in (1, 3):
+        bulk = k[np.kron(bright, np.ones((refine, refine), int))]
+        nu = (bulk - mu) / (2 * bulk)
+        c = effective_stiffness(2 * mu * (1 + nu), nu).value
+        errors.append((c[0, 0] + c[1, 1] + 2 * c[0, 1]) / 4 / (1 / np.mean(1 / (bulk + mu)) - mu) - 1)
+        assert c[2, 2] == pytest.approx(mu, rel=0.03 / refine)
+    assert 0 < errors[1] < errors[0] / 2 and errors[1] < 0.02, errors
+
+
+@pytest.mark.parametrize("plane", ["strain", "stress"])
+def test_thin_film_bends_a_wafer(plane):
+    """Timoshenko's beam to 0.1 %, and Stoney's formula less its error of first order in the thickness ratio."""
+    substrate, film, length = 40, 2, 400
+    shape = substrate + film, length
+    alpha = np.where(np.arange(shape[0])[:, None] < film, 5e-6, 1e-6) * np.ones(shape)
+    got = thermal_stress(np.full(shape, 100e9), np.full(shape, 0.25), alpha, 100.0, plane=plane)
+    y = got.displacement[1, 20, length // 4:3 * length // 4 + 1]
+    curvature = abs(2 * np.polyfit(np.arange(len(y)), y, 2)[0])
+    misfit, m, h = 4e-6 * 100 * (1.25 if plane == "strain" else 1), film / substrate, substrate + film
+    timoshenko = 6 * misfit * (1 + m) ** 2 / (h * (3 * (1 + m) ** 2 + (1 + m) * (m**2 + 1 / m)))
+    assert curvature == pytest.approx(timoshenko, rel=1e-3)
+    stoney = 6 * misfit * film / substrate**2  # equal moduli: they cancel
+    assert curvature == pytest.approx(stoney * (1 - 3 * m), rel=0.02)  # the first order of Timoshenko's beam in m
+
+
+def test_eshelby_thermal_inclusion_is_uniform():
+    """Same moduli: -E alpha dT / (2 (1 - nu)) inside, everywhere; a free box of area 1 / f relieves it by about f."""
+    spread, radius = [], 1 / 16
+    for size in (96, 192):
+        one = np.ones((size, size))
+        got = thermal_stress(100e9 * one, 0.3 * one, disc(size, 1e-5, 0, radius), 100.0)
+        inside, known = disc(size, 1, 0, 0.7 * radius) > 0, -100e9 * 1e-5 * 100 / (2 * 0.7)
+        for n in (0, 1):
+            assert got.stress[n][inside].mean() / known == pytest.approx(1 - np.pi * radius**2, abs=4e-3)
+        spread.append(got.stress[0][inside].std() / abs(known))
+    assert spread[1] < 0.6 * spread[0] < 0.01  # the staircase edge is all that disturbs it
+
+
+def test_hole_triples_the_stress():
+    """Kirsch: (1 + a^2 / (2 y^2) + 3 a^4 / (2 y^4)) on the line across the pull, 3 at the edge."""
+    errors = []
+    for a in (6, 12, 24):
+        size = 20 * a
+        y, x = np.mgrid[:size, :size] + 0.5 - size / 2
+        E = np.where(x**2 + y**2 < a**2, 0.0, 1.0)
+        lam, mu = plane_moduli(E, np.full(E.shape, 0.3), "stress")
+        operator = elasticity(lam, mu)
+        pull = np.zeros((1, 3, size, size))
+        pull[:, 0] = 1  # its forces cancel but at the two outer sides
+        u, _ = solve(operator, divergence(operator, pull), tolerance=1e-9)
+        e = strain(operator, u)[0]
+        line = (lam * (e[0] + e[1]) + 2 * mu * e[0])[:, size // 2]
+        beyond = np.arange(a, 2 * a) + 0.5
+        got, r = line[size // 2 + a:size // 2 + 2 * a], (a / beyond) ** 2
+        errors.append(abs(np.polyval(np.polyfit(r[1:], got[1:], 2), 1.0) / 3 - 1))
+        np.testing.assert_allclose(got[2:], 1 + r[2:] / 2 + 1.5 * r[2:]**2, rtol=0.06)
+    assert errors[2] < errors[0] / 2 and errors[2] < 0.03, errors
+
+
+def test_stress_resultants_balance():
+    """Held left and right: every column carries the same force, every row none; held left only: no column carries any."""
+    pick = grains(24, 5)
+    E, nu, alpha = (np.array(p)[pick] for p in ([1.0, 50.0], [0.3, 0.2], [5e-6, 1e-6]))
+    both = thermal_stress(E, nu, alpha, 100.0, dx=1.5, dy=0.5, fixed=["left", "right"])
+    one = thermal_stress(E, nu, alpha, 100.0, dx=1.5, dy=0.5, fixed="left")
+    size = np.abs(both.stress[0]).sum(axis=0).mean()
+    carried = both.stress[0].sum(axis=0)
+    np.testing.assert_allclose(carried, carried.mean(), atol=1e-6 * size)  # an exact law of the discrete problem
+    np.testing.assert_allclose(both.stress[2].sum(axis=0), both.stress[2].sum(axis=0).mean(), atol=1e-6 * size)
+    np.testing.assert_allclose(one.stress[0].sum(axis=0), 0, atol=1e-6 * size)
+    np.testing.assert_allclose(one.stress[2].sum(axis=0), 0, atol=1e-6 * size)
+
+
+def test_principal_stresses_and_von_mises():
+    pick = grains(16, 6)
+    E, nu, alpha = (np.array(p)[pick] for p in ([1.0, 50.0], [0.3, 0.2], [5e-6, 1e-6]))
+    field = np.linspace(0, 100, 16)[None, :] * np.ones((16, 1))  # K, a temperature a pixel
+    got = thermal_stress(E, nu, alpha, field, fixed="bottom")
+    xx, yy, xy, zz = got.stress
+    tensor = np.moveaxis(np.array([[xx, xy, 0 * xx], [xy, yy, 0 * xx], [0 * xx, 0 * xx, zz]]), (0, 1), (2, 3))
+    np.testing.assert_allclose(got.principal[::-1], np.moveaxis(np.linalg.eigvalsh(tensor[..., :2, :2]), -1, 0), atol=1e-12)
+    deviator = tensor - np.trace(tensor, axis1=2, axis2=3)[..., None, None] * np.eye(3) / 3
+    np.testing.assert_allclose(got.von_mises, np.sqrt(1.5 * (deviator**2).sum(axis=(2, 3))), rtol=1e-9)
+
+
+def test_properties_of_voids_do_not_matter():
+    E = np.ones((12, 12))
+    E[4:8, 3:7] = 0
+    nothing = np.where(E == 0, np.nan, 1.0)
+    got = thermal_stress(E, 0.3 * nothing, 1e-5 * nothing, 50.0 * nothing, fixed="top")
+    want = thermal_stress(E, np.full(E.shape, 0.3), np.full(E.shape, 1e-5), 50.0, fixed="top")
+    np.testing.assert_array_equal(got.stress, want.stress)
+    assert (got.stress[:, 4:8, 3:7] == 0).all()
 
 
 def test_voids_carry_nothing_and_islands_are_free_of_stress():
