@@ -88,12 +88,22 @@ def plane_moduli(E, nu, plane):
     if E.ndim != 2 or E.shape != nu.shape:
         raise ValueError(f"E and nu have shapes {E.shape} and {nu.shape}: give one number a pixel, (H, W) each")
     solid = E != 0
-    if not bool((xp.isfinite(E) & (E >= 0)).all()):
-        raise ValueError("a Young's modulus is negative or not a number: give numbers >= 0, 0 for a void")
-    if not bool(((nu > -1) & (nu < 0.5))[solid].all()):
-        raise ValueError("a Poisson's ratio is outside -1 .. 0.5: bilinear elements need a compressible material")
+    _check(xp.isfinite(E) & (E >= 0), E, "Young's modulus is negative or not a number", "give numbers >= 0, 0 for a void")
+    _check(((nu > -1) & (nu < 0.5)) | ~solid, nu, "Poisson's ratio is outside -1 .. 0.5", "bilinear elements need a compressible material")
     nu = xp.where(solid, nu, 0.0)
     return E * nu / ((1 + nu) * (1 - 2 * nu if plane == "strain" else 1 - nu)), E / (2 * (1 + nu))
+
+
+def peak_bytes(shape, loads=1):
+    """Memory that a solve on a picture of shape (H, W) takes at most beside its inputs: `thermal_stress` solves for one
+    load, `effective_stiffness` for three, four with expansion. Measured; the hierarchy takes most of it."""
+    return (shape[0] + 16) * (shape[1] + 16) * (390 + 135 * loads)
+
+
+def _check(good, values, what, remedy):
+    if not bool(good.all()):
+        row, column = (int(n) for n in np.unravel_index(int((~good).argmax()), good.shape))
+        raise ValueError(f"{what} at row {row}, column {column} ({float(values[row, column]):g}): {remedy}")
 
 
 def _free_stress(E, nu, alpha, temperature_change, plane):

@@ -1,15 +1,17 @@
 """Stress against answers known in closed form or to eleven digits, with the order in which they are approached."""
 
 import pathlib
+import tracemalloc
 
 import numpy as np
 import pytest
 from cukernels.backend import to_host
 from cukernels.elastic import divergence, elasticity, solve, strain
+from cukernels.rigid import RigidMultigrid
 from PIL import Image
 
 import chipmap
-from chipmap.stress import effective_stiffness, plane_moduli, thermal_stress
+from chipmap.stress import effective_stiffness, peak_bytes, plane_moduli, thermal_stress
 
 # Square array of fibres, f = 0.3, plane strain: p = 11 curved elements (fibre E, nu; matrix E, nu; C11, C12, C66).
 FIBRES = [
@@ -232,12 +234,43 @@ def test_voids_carry_nothing_and_islands_are_free_of_stress():
     assert np.isfinite(got.displacement).all()
 
 
+@pytest.mark.parametrize("loads", [1, 3])
+def test_memory_stays_below_what_is_stated(loads):
+    E = np.kron(np.random.default_rng(0).choice([1.0, 9.0], (40, 40)), np.ones((8, 8)))
+    nu = np.full(E.shape, 0.3)
+
+    def solve_it(E, nu):
+        effective_stiffness(E, nu) if loads == 3 else thermal_stress(E, nu, nu, 1.0, fixed="top")
+
+    solve_it(E[:32, :32], nu[:32, :32])  # so that what is compiled and imported doesn't count
+    tracemalloc.start()
+    solve_it(E, nu)
+    peak, stated = tracemalloc.get_traced_memory()[1], peak_bytes(E.shape, loads)
+    tracemalloc.stop()
+    assert 0.6 * stated < peak < stated
+
+
+def test_three_loads_share_one_hierarchy(monkeypatch):
+    made = []
+    build = RigidMultigrid.__init__
+    monkeypatch.setattr(RigidMultigrid, "__init__", lambda self, operator: (made.append(operator), build(self, operator))[1])
+    effective_stiffness(1.0 + grains(16), np.full((16, 16), 0.3), alpha=np.ones((16, 16)))
+    assert len(made) == 1
+
+
 def test_bad_arguments():
     one = np.ones((4, 4))
-    with pytest.raises(ValueError, match="Poisson's ratio is outside"):
+    other = np.where(np.arange(16).reshape(4, 4) == 6, np.nan, one)
+    with pytest.raises(ValueError, match="Poisson's ratio is outside -1 .. 0.5 at row 0, column 0"):
         effective_stiffness(one, 0.5 * one)
+    with pytest.raises(ValueError, match="Poisson's ratio is outside .* at row 1, column 2 .nan"):
+        effective_stiffness(one, 0.3 * other)
     with pytest.raises(ValueError, match="Young's modulus is negative"):
         effective_stiffness(-one, 0.3 * one)
+    with pytest.raises(ValueError, match="not a number at row 1, column 2"):
+        thermal_stress(other, 0.3 * one, one, 1.0)
+    with pytest.raises(ValueError, match="temperature change is not a number"):
+        thermal_stress(one, 0.3 * one, one, other)
     with pytest.raises(ValueError, match="plane 'flat' is unknown"):
         effective_stiffness(one, 0.3 * one, plane="flat")
     with pytest.raises(ValueError, match="'front' is unknown"):
