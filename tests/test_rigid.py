@@ -70,6 +70,23 @@ def test_stiff_grains_in_a_soft_matrix_take_few_iterations():
         assert iterations <= 40, iterations
 
 
+def test_voids_and_contrast_together_take_few_iterations():
+    """Discs of void, of 1e2 and of 1e4 over one another; lone stiff pixels that don't touch, which coarse nodes must not tie."""
+    y, x = np.mgrid[:128, :128]
+    discs, rng = np.ones((128, 128)), np.random.default_rng(0)
+    for _ in range(40):
+        cy, cx, r = *rng.uniform(0, 128, 2), rng.uniform(3, 8)
+        discs[(y - cy) ** 2 + (x - cx) ** 2 < r * r] = rng.choice([0, 1e4, 0, 1e2])
+    lone = np.where((y % 3 == 1) & (x % 3 == 1) & (rng.random(y.shape) < 0.5), 1e4, 1.0)
+    fixed = np.zeros((2, 129, 129), bool)
+    fixed[:, 0] = True
+    for young in (discs, lone):
+        lam, mu = 0.3 * young / (1.3 * 0.4), young / 2.6
+        op = elasticity(lam, mu, fixed=fixed)
+        _, iterations = solve(op, divergence(op, np.stack([lam, lam, 0 * lam])[None]))
+        assert iterations <= 60, iterations
+
+
 def test_pixel_matrices_have_no_force_under_rigid_motion():
     k_lam, k_mu = rigid.pixel_matrices(1.3, 0.7)
     corner = np.array([[0, 0], [1.3, 0], [0, 0.7], [1.3, 0.7]])
