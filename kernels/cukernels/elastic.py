@@ -84,7 +84,7 @@ def elasticity(lam, mu, dx=1.0, dy=1.0, periodic=(False, False), fixed=None):
                       embed(free.astype(np.uint8), periodic))
 
 
-def solve(operator, load, given=None, tolerance=1e-8, limit=300, multigrid=None):
+def solve(operator, load, given=None, tolerance=1e-8, limit=1000, multigrid=None):
     """Displacements under S loads: (u, iterations), u padded (S, 2, H' + 2, W' + 2) float64.
 
     load: padded nodal forces, float64, as from `divergence`. given: padded displacements to start from; those at fixed
