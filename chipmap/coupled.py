@@ -113,7 +113,7 @@ def _sides(cold):
 
 
 def _answer(sample, heater, strained, rounds, names, sides, volts):
-    xp, count = heater.xp, len(sample.phase)
+    count = len(sample.phase)
     density = flux_density(heater.k, heater.potential, heater.dx, heater.dy)
     vi = volts * heater.amperes
     facts = {

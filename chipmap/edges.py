@@ -141,7 +141,8 @@ def displacement(edges, image, objects, phase, phase_level, noise_sigma, reach=R
     level, level_sd, source = _levels(image, objects, phase, phase_level, noise_sigma)
     room = [_room(edges, objects, side, reach) for side in (-1, 1)]
     step = level[edges.inner] - level[edges.outer]
-    measured = (room[0] >= 1) & (room[1] >= 1) & (np.abs(step) > noise_sigma)
+    apart = np.abs(phase_level[phase[edges.inner]] - phase_level[phase[edges.outer]])    # objects' own levels may be chance
+    measured = (room[0] >= 1) & (room[1] >= 1) & (np.minimum(np.abs(step), apart) > noise_sigma)
     step = np.where(measured, step, 1.0)
     total, weight = np.zeros(len(step)), np.zeros(len(step))
     for offset in range(-reach, reach):

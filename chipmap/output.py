@@ -5,7 +5,8 @@ import csv
 import numpy as np
 from cukernels.run import write_json
 
-from chipmap import chip
+from chipmap import InputError, chip
+from chipmap.deck import write_deck
 from chipmap.layout import look
 from chipmap.nets import net_table
 from chipmap.vti import write_vti
@@ -46,8 +47,9 @@ def write_table(path, columns):
         writer.writerows(zip(*cells))
 
 
-def write_files(folder, seen, lines):
-    """Everything but results.json and the pictures. seen: `chip.Chip`. lines: the columns of `lines.measure_lines`."""
+def write_files(folder, seen, lines, also=(), plane="strain"):
+    """Everything but results.json and the pictures. seen: `chip.Chip`. lines: the columns of `lines.measure_lines`.
+    also: "abaqus" for chip.inp, in `plane`; InputError where a phase has no material."""
     write_labels(folder / "labels.ome.tif", seen.labels, seen.names, seen.pixel_size_m)
     write_object_image(folder / "objects.ome.tif", seen.objects.labels, seen.pixel_size_m)
     write_confidence(folder / "confidence.ome.tif", seen.confidence, seen.pixel_size_m)
@@ -58,6 +60,10 @@ def write_files(folder, seen, lines):
         for name, columns in answer.tables.items():
             write_table(folder / name, columns)
     write_fields(folder / "fields.vti", seen)
+    if "abaqus" in also:
+        if not seen.sample.named:
+            raise InputError("an Abaqus deck needs every phase named: use --legend, --materials or --process")
+        write_deck(folder / "chip.inp", seen.sample, seen.names, plane)
 
 
 def write_fields(path, seen):

@@ -18,23 +18,23 @@ PACKAGES = ("cukernels-chipmap-gridmap", "numpy", "scipy", "numba", "tifffile", 
 
 
 def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, process=None, crop=None, simplify_px=0.0,
-        physics="heat,current", settings=(), thickness=None, boundaries=None, model=None, samples=0,
+        physics="heat,current", settings=(), thickness=None, boundaries=None, model=None, samples=0, also=(),
         device="auto", say=print):
     """One picture, from the file to the folder `out`.
 
     image: path. pixel_size: text with a unit, or None where the tags say it. phases, materials, legend, process, crop:
     as of `segment`, `identify` and `prepare`; without `phases`, as many as there are `materials`. simplify_px: as of
     `layout.outlines`. physics: as of `problems.chosen`. settings: as of `library.Library`. thickness: of the layer, text
-    with a unit. boundaries: `problems.Boundaries`, or a dict of its fields. model: a
-    file of `chipmap train`, in the place of `phases`. samples: solutions with displaced edges for
-    the doubt of heat and current, 0 for first order. device: "auto", "cpu" or "cuda". say: called
+    with a unit. boundaries: `problems.Boundaries`, or a dict of its fields. model: a file of `chipmap train`, in the place
+    of `phases`. samples: solutions with displaced edges for the doubt of heat and current, 0 for first order. also: further
+    files, "abaqus" for chip.inp. device: "auto", "cpu" or "cuda". say: called
     with a line a step and the headline.
     Returns what results.json holds. Raises InputError, DeviceError, FileExistsError before anything stands in `out`.
     """
     boundaries = boundaries if isinstance(boundaries, Boundaries) else Boundaries(**(boundaries or {}))
     options = {"image": str(image), "pixel_size": pixel_size, "phases": phases, "materials": materials, "legend": legend,
                "process": process, "crop": crop, "simplify_px": simplify_px, "physics": physics, "settings": list(settings),
-               "thickness": thickness, "model": model and str(model), "samples": samples, **vars(boundaries)}
+               "thickness": thickness, "model": model and str(model), "samples": samples, "also": list(also), **vars(boundaries)}
     problems, library = chosen(physics), Library(settings)
     thickness_m = parse_length(thickness) if thickness else None
     device = choose_device(device)
@@ -66,7 +66,7 @@ def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, p
             polygons = layout.outlines(seen.objects.labels, simplify_px)
             layers = layout.write(folder.folder, polygons, seen.objects.table, seen.pixel_size_m)
         with folder.step("images and tables"):
-            output.write_files(folder.folder, seen, lines)
+            output.write_files(folder.folder, seen, lines, also, boundaries.plane)
             results = output.write_results(folder.folder / "results.json", seen, lines, layers)
         with folder.step("pictures"):
             report.draw(folder.folder, seen)

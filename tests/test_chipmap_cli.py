@@ -161,6 +161,13 @@ def test_bad_physics(tmp_path, words, told):
     refused(run(picture(tmp_path / "a.png"), "-o", tmp_path / "out", "--pixel-size", "2nm", "--legend", "bright=Cu dark=SiO2", *words), tmp_path / "out", told)
 
 
+def test_abaqus_deck(tmp_path):
+    words = (picture(tmp_path / "a.png"), "-o", tmp_path / "out", "--pixel-size", "2nm", "--quiet", "--physics", "heat", "--also", "abaqus")
+    assert run(*words, "--legend", "bright=Cu dark=SiO2").exit_code == 0
+    assert "*SOLID SECTION, ELSET=MATERIAL_CU" in (tmp_path / "out" / "chip.inp").read_text()
+    refused(run(*(w if w != tmp_path / "out" else tmp_path / "no" for w in words)), tmp_path / "no", "needs every phase named")
+
+
 def test_as_many_phases_as_materials(tmp_path):
     result = run(picture(tmp_path / "a.png"), "-o", tmp_path / "out", "--pixel-size", "2nm", "--materials", "Cu,SiO2", "--physics", "heat")
     assert result.exit_code == 0 and "SiO2: 75" in result.output
