@@ -104,8 +104,8 @@ def test_properties_vary_within_their_ranges_and_together():
 
 
 def test_the_truth_lies_in_the_interval():
-    """The benchmark of 200 pictures, on 16: the pixels' own answer is off by more than the interval, the centre is not."""
-    facts = coverage(16)
-    assert facts["inside_95"] >= 13 / 16     # fewer has a chance below 1 % if the true coverage is 95 %
-    assert facts["error_of_centre_rms"] < facts["error_of_pixels_rms"] / 3
+    """The benchmark of 200 pictures, on 12: the pixels' own answer is off by more than the interval, the centre is not."""
+    facts = coverage(12)
+    assert facts["inside_95"] >= 10 / 12     # fewer has a chance of 2 % if the true coverage is 95 %
+    assert facts["error_of_centre_rms"] < facts["error_of_pixels_rms"] / 2
     assert facts["without_interval"] == 0
