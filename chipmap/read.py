@@ -44,6 +44,7 @@ def read_picture(path, pixel_size_m=None):
         pixels, instrument = _tiff(path, data)
     else:
         pixels, instrument = _png_or_jpeg(path, data), {}
+    instrument = _with_sidecar(path, instrument)
     grey = _grey(path, pixels)
     size, source, notes = _pixel_size(path, pixel_size_m, instrument)
     return Picture(grey.astype(np.float32), size, source, grey.dtype.itemsize * 8, path, instrument,
@@ -106,7 +107,7 @@ def _tiff(path, data):
 
 def _instrument(tiff, data):
     page = tiff.pages[0]
-    for code in (*tags.FEI_TAGS, tags.ZEISS_TAG):
+    for code in (*tags.FEI_TAGS, tags.ZEISS_TAG, tags.TESCAN_TAG):
         tag = page.tags.get(code)
         if tag is not None:
             raw = data[tag.valueoffset:tag.valueoffset + tag.valuebytecount]
@@ -114,6 +115,21 @@ def _instrument(tiff, data):
             if facts:
                 return facts
     return tags.from_text(tags.fei_block(data))
+
+
+def _with_sidecar(path, instrument):
+    """Facts of the .txt beside the picture (Hitachi, JEOL), where the picture's own tags say less; conflicts are noted."""
+    beside = path.with_suffix(".txt")
+    if not beside.is_file():
+        return instrument
+    raw = beside.read_bytes()
+    facts = tags.from_text(raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "latin-1", "replace"))
+    notes = [*instrument.get("notes", []), *facts.get("notes", [])]
+    for key in ("pixel_size_m", "beam_kv"):
+        a, b = (np.atleast_1d(f[key])[-1] if key in f else None for f in (instrument, facts))
+        if a and b and abs(a / b - 1) > 0.005:
+            notes.append(f"{key}: the picture's tags say {a:.6g}, {beside.name} says {b:.6g}: the tags are taken")
+    return {**facts, **instrument, "notes": notes} if facts else instrument
 
 
 def _one_picture(path, tiff):

@@ -1,12 +1,13 @@
 """What the microscope wrote into the file: pixel size, beam, detector, each with the tag it came from.
 
 Tags read: FEI/Thermo 34680 and 34682 (INI text; also found by its first section where the TIFF directory is damaged),
-Zeiss SmartSEM 34118 (lines "NAME = value unit").
+Zeiss SmartSEM 34118 (lines "NAME = value unit"), Tescan 50431 (INI text). Sidecars, a .txt beside the picture: Hitachi
+([SemImageFile]) and JEOL ($$SM_MICRON_BAR in pixels, $$SM_MICRON_MARKER as a length).
 """
 
 import re
 
-FEI_TAGS, ZEISS_TAG = (34682, 34680), 34118
+FEI_TAGS, ZEISS_TAG, TESCAN_TAG = (34682, 34680), 34118, 50431
 
 # what a detector's name says of its signal; a name that is not here says nothing
 _BACKSCATTER = ("bsd", "bse", "cbs", "abs", "vcd", "asb", "rbsd", "esb", "aemb", "qbsd", "mbse", "pdbse", "ylbse")
@@ -34,13 +35,19 @@ def signal_of(detector):
 
 
 def from_text(text):
-    """Instrument facts from an FEI or a Zeiss block of text, or {} where it is neither.
+    """Instrument facts from an FEI, Zeiss, Tescan, Hitachi or JEOL block of text, or {} where it is none of them.
 
     Keys as far as the text has them: vendor, beam ("electron"/"ion"), beam_kv, detector, signal, working_distance_mm,
     field_width_m, pixel_size_m (dy, dx), pixel_size_source, resolution (width, height), databar_height, notes (list).
     """
     if "[User]" in text or "[Scan]" in text:
         facts = _fei(_ini(text))
+    elif "[SemImageFile]" in text:
+        facts = _hitachi(_ini(text)["SemImageFile"])
+    elif "$$SM_MICRON_BAR" in text:
+        facts = _jeol(text)
+    elif "PixelSizeX" in text:
+        facts = _tescan(text)
     elif "AP_" in text or "DP_" in text:
         facts = _zeiss(text)
     else:
@@ -123,6 +130,45 @@ def _zeiss_pixel(text, values):
     if rounded and exact and abs(exact - rounded) < 0.01 * rounded:
         return exact, f"Zeiss tag 34118 header, as {named}"
     return (rounded, f"Zeiss tag 34118 {named}") if rounded else (None, None)
+
+
+def _tescan(text):
+    values = _pairs(text, r"(\w+)\s*=\s*(.*)")
+    dx = _number(values.get("PixelSizeX"))
+    dy = _number(values.get("PixelSizeY")) or dx
+    return _common("Tescan", values.get("Detector") or values.get("Detector0"), (dy, dx) if dx else None, "Tescan tag 50431 PixelSizeX",
+                   beam_kv=_scaled(values.get("HV"), 1e-3), working_distance_mm=_scaled(values.get("WD"), 1e3))
+
+
+def _hitachi(values):
+    size = _number((values.get("PixelSize") or "").split(" ")[0])
+    size = size and size * 1e-9
+    resolution = re.match(r"(\d+)\s*x\s*(\d+)", values.get("DataSize", ""))
+    return _common("Hitachi", values.get("SignalName"), (size, size) if size else None, "Hitachi sidecar PixelSize",
+                   beam_kv=_scaled((values.get("AcceleratingVoltage") or "").split(" ")[0], 1e-3),
+                   working_distance_mm=_scaled_length(values.get("WorkingDistance"), 1e3),
+                   resolution=_pair(*resolution.groups()) if resolution else None)
+
+
+def _jeol(text):
+    values = _pairs(text, r"\$+(\w+)\s+(.*)")
+    bar = _number(values.get("SM_MICRON_BAR"))
+    marker = re.match(r"([\d.]+)\s*(\w+)", values.get("SM_MICRON_MARKER", ""))
+    length = _scaled_length(" ".join(marker.groups()), 1.0) if marker else None
+    size = length / bar if length and bar else None
+    return _common("JEOL", values.get("CM_SIGNAL") or values.get("CM_SIGNAL_NAME"), (size, size) if size else None,
+                   "JEOL sidecar $$SM_MICRON_MARKER / $$SM_MICRON_BAR", beam_kv=_number(values.get("CM_ACCEL_VOLT")),
+                   working_distance_mm=_number(values.get("SM_WD")))
+
+
+def _pairs(text, pattern):
+    """{name: value} of the lines that the pattern matches."""
+    return {m[1]: m[2].strip() for m in (re.match(r"\s*" + pattern, line) for line in text.splitlines()) if m}
+
+
+def _common(vendor, detector, pixel, source, **more):
+    return {"vendor": vendor, "beam": "electron", "detector": detector, "signal": signal_of(detector), "pixel_size_m": pixel,
+            "pixel_size_source": source if pixel else None, **more}
 
 
 def _field_width_agrees(facts):

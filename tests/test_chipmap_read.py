@@ -166,3 +166,48 @@ def test_bad_pixel_size_text(text):
 
 def test_signal_is_only_what_the_name_tells():
     assert [tags.signal_of(n) for n in ("InLens", "ETD", "CBS", "4QBSD", "Cam0", "", None)] == ["SE", "SE", "BSE", "BSE", None, None, None]
+
+
+def _plain(path, **tiff):
+    tifffile.imwrite(path, np.arange(48 * 64, dtype=np.uint16).reshape(48, 64), **tiff)
+    return path
+
+
+HITACHI = "[SemImageFile]\r\nPixelSize=4.9609375\r\nAcceleratingVoltage=15000 Volt\r\nSignalName=SE(U)\r\nWorkingDistance=8100 um\r\nDataSize=1280x960\r\n"
+JEOL = "$CM_FORMAT TIF\r\n$CM_ACCEL_VOLT 10.0\r\n$$SM_MICRON_BAR 120\r\n$$SM_MICRON_MARKER 3um\r\n$$SM_WD 9.5\r\n"
+TESCAN = "[MAIN]\r\nPixelSizeX=2.5e-09\r\nPixelSizeY=2.6e-09\r\n[SEM]\r\nHV=20000.0\r\nDetector=BSE\r\nWD=0.0091\r\n"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-16"])
+def test_hitachi_sidecar(tmp_path, encoding):
+    path = _plain(tmp_path / "a.tif")
+    (tmp_path / "a.txt").write_bytes(HITACHI.encode(encoding))
+    got = read_picture(path)
+    assert got.pixel_size_m == pytest.approx((4.9609375e-9,) * 2) and "Hitachi sidecar" in got.pixel_size_source
+    assert (got.instrument["beam_kv"], got.instrument["signal"]) == (15, "SE")
+    assert got.instrument["working_distance_mm"] == pytest.approx(8.1) and got.instrument["resolution"] == (1280, 960)
+
+
+def test_jeol_sidecar(tmp_path):
+    path = _plain(tmp_path / "a.tif")
+    (tmp_path / "a.txt").write_text(JEOL)
+    got = read_picture(path)
+    assert got.pixel_size_m == pytest.approx((25e-9,) * 2) and got.instrument["beam_kv"] == 10 and got.instrument["vendor"] == "JEOL"
+
+
+def test_tescan_tag_and_a_sidecar_that_disagrees(tmp_path):
+    path = _plain(tmp_path / "a.tif", extratags=[(50431, 7, len(TESCAN), TESCAN.encode(), True)])
+    got = read_picture(path)
+    assert got.pixel_size_m == (2.6e-9, 2.5e-9) and got.pixel_size_source == "Tescan tag 50431 PixelSizeX"
+    assert (got.instrument["beam_kv"], got.instrument["signal"], got.instrument["working_distance_mm"]) == (20, "BSE", pytest.approx(9.1))
+    (tmp_path / "a.txt").write_text(HITACHI)
+    got = read_picture(path)
+    assert got.pixel_size_m == (2.6e-9, 2.5e-9)
+    assert len([n for n in got.notes if "a.txt says" in n]) == 2  # pixel size and beam energy
+
+
+def test_a_text_that_is_no_sidecar_changes_nothing(tmp_path):
+    path = _plain(tmp_path / "a.tif")
+    (tmp_path / "a.txt").write_text("my notes: $$SM_MICRON_BAR unknown")
+    with pytest.raises(InputError, match="no tag"):
+        read_picture(path)
