@@ -1,92 +1,38 @@
-"""How right phases are on real pictures with labels: without training, with scribbles, and their peers on the same strokes.
+"""How right chipmap is: every accuracy figure, with its bar, from one command, against the same peers.
 
-The peer with training: scikit-image's multiscale_basic_features (its defaults) and scikit-learn's forest of 100 trees.
-Coating: trained on the strokes of one picture, applied to the other two; intersection over union of the oxide.
+    python -m benchmarks chip-accuracy
+
+`ROWS` lists functions without arguments that return (or yield) rows. Beside what every benchmark's row has, such a row
+says `bar` (the bar, in words) and `met` (True or False), or neither where there is no bar.
 """
 
-import pathlib
+import traceback
 
-import numpy as np
+from . import phantoms, scribbled, segmentation
 
-import chipmap
-from chipmap.classify import train
-from chipmap.read import read_picture
-from chipmap.score import brier, calibration_error, iou
-from chipmap.segment import find_phases
-
-from . import strokes
-from .segmentation import load_metal, metal_scores
-
-DATA, HERE = pathlib.Path(chipmap.__file__).parent / "data", pathlib.Path(__file__).parent / "data"
-COATINGS = [DATA / "coating_cross_section", HERE / "coating_a", HERE / "coating_b"]
+ROWS = [
+    segmentation.silicon_rows,   # phases without training
+    segmentation.metal_rows,
+    scribbled.metal_rows,        # phases from scribbles
+    scribbled.coating_rows,
+    phantoms.rows,               # tracks on simulated pictures, by dose
+]
 
 
 def run():
-    return [row for number in (0, 1) for row in _metal_rows(number)] + [row for number in range(3) for row in _coating_rows(number)]
+    """Rows as they come; what fails is said at once, and at the end, and keeps no other row from being printed."""
+    failed = []
+    for rows in ROWS:
+        try:
+            yield from map(_with_verdict, rows())
+        except Exception:
+            traceback.print_exc()
+            failed.append(f"{rows.__module__}.{rows.__name__}")
+    if failed:
+        raise RuntimeError(f"no row from {', '.join(failed)}")
 
 
-def load_coating(number):
-    """(picture (1024, 1024) float32, truth int: 0 anything else, 1 oxide, 2 crack in it)."""
-    stem = COATINGS[number]
-    return read_picture(stem.with_suffix(".png"), 1e-9).image, read_picture(f"{stem}_oxide.png", 1e-9).image.astype(int)
-
-
-def peer_train(image, labels):
-    """A function picture -> class numbers from 1: the peers' features and forest, trained on strokes."""
-    from skimage.feature import multiscale_basic_features
-    from sklearn.ensemble import RandomForestClassifier
-    features = lambda picture: multiscale_basic_features(picture / 255)  # noqa: E731
-    model = RandomForestClassifier(100, n_jobs=-1, random_state=0).fit(features(image)[labels > 0], labels[labels > 0])
-    return lambda picture: model.predict(features(picture).reshape(picture.size, -1)).reshape(picture.shape)
-
-
-def _metal_rows(number):
-    image, tracks = load_metal(number)
-    drawn = strokes.metal(number, image.shape)
-    learnt = train([image], [drawn.labels], drawn.names)
-    labels, probability = learnt.predict(image)
-    ours, alone = metal_scores(labels == 1, tracks), metal_scores(find_phases(image) > 0, tracks)
-    theirs = metal_scores(peer_train(image, drawn.labels)(image) == 2, tracks)
-    yield {"what": f"delayered metal {number}, ten scribbles, mean IoU", "peer": "no training; scikit-image + scikit-learn",
-           "ours": ours, "alone": alone, "theirs": theirs,
-           "check": f"{_say(ours)}; no training {_say(alone)}; scikit {_say(theirs)}"}
-    yield _doubt_row(f"delayered metal {number}, ten scribbles", probability, probability.argmax(0) == tracks, tracks.astype(int))
-
-
-def _coating_rows(number):
-    image, _ = load_coating(number)
-    drawn = strokes.coating(number, image.shape)
-    learnt, peer = train([image], [drawn.labels], drawn.names, kind="section"), peer_train(image, drawn.labels)
-    oxide = drawn.names.index("oxide")
-    for other in [n for n in range(3) if n != number]:
-        picture, truth = load_coating(other)
-        labels, probability = learnt.predict(picture)
-        ours, theirs = iou(labels == oxide, truth == 1), iou(peer(picture) == oxide + 1, truth == 1)
-        grey = _best_grey(picture, truth == 1)
-        yield {"what": f"coating {other}, trained on {100 * (drawn.labels > 0).mean():.1f} % of coating {number}, IoU(oxide)",
-               "peer": "best k-means; scikit-image + scikit-learn", "ours": ours, "theirs": theirs, "grey": grey,
-               "check": f"{ours:.3f}; best k-means cluster {grey:.3f}; scikit {theirs:.3f}"}
-        is_oxide = np.stack([1 - probability[oxide], probability[oxide]])
-        yield _doubt_row(f"coating {other}, trained on coating {number}, oxide or not", is_oxide,
-                         is_oxide.argmax(0) == (truth == 1), (truth == 1).astype(int))
-
-
-def _best_grey(image, mask, counts=(3, 4, 5)):
-    """The best intersection over union that any cluster of k-means on grey reaches, over the numbers of clusters."""
-    from sklearn.cluster import KMeans
-    best = 0.0
-    for count in counts:
-        found = KMeans(count, n_init=3, random_state=0).fit(image.reshape(-1, 1)[::7]).predict(image.reshape(-1, 1)).reshape(image.shape)
-        best = max(best, *(iou(found == k, mask) for k in range(count)))
-    return best
-
-
-def _doubt_row(what, probability, right, truth):
-    error, score = calibration_error(probability.max(0).clip(0, 1), right), brier(probability, truth)
-    return {"what": f"{what}: calibration error, Brier score", "calibration_error": error, "brier": score,
-            "check": f"{error:.4f}, {score:.4f}"}
-
-
-def _say(scores):
-    errors = [f"{value} {name}" for name, value in scores.items() if name != "iou" and value]
-    return ", ".join([f"{scores['iou']:.4f}", *errors])
+def _with_verdict(row):
+    if "bar" in row:
+        row["check"] += f" [bar: {row['bar']}: {'met' if row['met'] else 'MISSED'}]"
+    return row

@@ -8,7 +8,7 @@ from chipmap.classify import train
 from chipmap.score import iou
 
 from . import strokes
-from .chip_accuracy import load_coating, peer_train
+from .scribbled import load_coating, peer_train
 
 
 def run(size=2048):

@@ -30,12 +30,13 @@ def lines(report):
             share = f"{100 * row['fraction_of_bandwidth']:.0f} %" if "fraction_of_bandwidth" in row else ""
             yield f"| {row['what']} | {_seconds(row['ours_s'])} | {share} | {row['peer']} | {_seconds(row['peer_s'])} | {row['ratio']:.1f} × |"
     yield ""
-    yield "| what | found |"
-    yield "| --- | --- |"
+    yield "| what | found | bar |"
+    yield "| --- | --- | --- |"
     for row in report["rows"]:
         if "ratio" not in row or row["benchmark"] in ACCURACY:
             peer = f" ({row['peer']})" if row.get("peer") else ""
-            yield f"| {row['what']} | {row.get('check', '')}{peer} |"
+            bar = f"{row['bar']}: {'met' if row['met'] else '**missed**'}" if "bar" in row else ""
+            yield f"| {row['what']} | {row.get('check', '').split(' [bar:')[0]}{peer} | {bar} |"
 
 
 def _seconds(s):

@@ -5,7 +5,7 @@ import pytest
 from cukernels.backend import to_host
 from scipy import ndimage
 
-from benchmarks.chip_accuracy import load_coating
+from benchmarks.scribbled import load_coating
 from benchmarks.segmentation import load_metal, metal_scores
 from benchmarks.strokes import coating, metal
 from chipmap import InputError, classify

@@ -106,7 +106,7 @@ def test_etched_silicon_is_not_below_the_peers():
     found = find_phases(image)
     assert found.max() == 1
     ours = best_shift_iou(found > 0, design)
-    for peer in ("Otsu", "Li", "multi-Otsu, three classes"):  # Chan-Vese takes long: `python -m benchmarks segmentation`
+    for peer in ("Otsu", "Li", "multi-Otsu, three classes"):  # Chan-Vese takes long: `python -m benchmarks chip-accuracy`
         assert ours >= best_shift_iou(PEERS[peer](image), design)
 
 
