@@ -125,3 +125,40 @@ def test_a_pull_that_nothing_holds_does_not_converge():
     load[0, 0, 4, 4] = 1
     with pytest.raises(NotConverged):
         solve(op, embed(load, op.periodic))
+
+
+@pytest.mark.parametrize("fixed, force, held", [
+    ([], (0, 4, 4), False), ([(0, 0, 0)], (0, 4, 4), False), ([(0, 0, 0), (1, 0, 0)], (0, 4, 4), False),
+    ([(0, 0, 0), (1, 0, 0)], (1, 0, 4), False),       # a turn about the pin
+    ([(0, 0, 0), (1, 0, 0)], (0, 0, 4), True),        # through the pin
+    ([(0, 0, 0), (1, 0, 0), (1, 0, 8)], (0, 4, 4), True)])
+def test_a_force_must_be_held(xp, fixed, force, held):
+    where, load = np.zeros((2, 9, 9), bool), np.zeros((1, 2, 9, 9))
+    for place in fixed:
+        where[place] = True
+    load[0][force] = 1
+    op = operator(xp, np.ones((8, 8)), np.ones((8, 8)), where)
+    load = embed(xp.asarray(load), op.periodic)
+    if held:
+        assert solve(op, load)[1] < 60
+    else:
+        with pytest.raises(NotConverged, match="row 0, column 0 and its forces do not balance"):
+            solve(op, load)
+
+
+def test_a_force_on_one_of_two_pieces(xp):
+    """The one that is held may be pulled, the other not; and a hinge at a corner turns, which no fixed side of its own stops."""
+    solid = np.zeros((8, 8))
+    solid[:3], solid[4:, 2:] = 1, 1
+    where, load = np.zeros((2, 9, 9), bool), np.zeros((1, 2, 9, 9))
+    where[:, 0], load[0, 0, 2, 2] = True, 1
+    op = operator(xp, solid, solid, where)
+    assert solve(op, embed(xp.asarray(load), op.periodic))[1] < 60
+    load[0, 0, 6, 6] = 1e-6
+    with pytest.raises(NotConverged, match="row 4, column 2"):
+        solve(op, embed(xp.asarray(load), op.periodic))
+    solid[3, 1] = 1  # touches the lower block at one corner
+    op = operator(xp, solid, solid, where)
+    load[0, 0, 6, 6] = 1
+    with pytest.raises(NotConverged):
+        solve(op, embed(xp.asarray(load), op.periodic))

@@ -18,11 +18,14 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from .backend import array_module, launch, on_device
+from .backend import NotConverged, array_module, launch, on_device, to_host
+from .components import pieces
 from .krylov import conjugate_gradients
 from .threads import in_threads
 
 _THREADS = 32, 4
+_BALANCED = 1e-9    # resultant on a free part, as a share of the forces on it
+_LEFT = 0.1         # largest force left over, as a share of the largest given: far above what the tolerance leaves
 
 
 @dataclass(frozen=True)
@@ -89,10 +92,11 @@ def solve(operator, load, given=None, tolerance=1e-8, limit=1000, multigrid=None
 
     load: padded nodal forces, float64, as from `divergence`. given: padded displacements to start from; those at fixed
     nodes stay. tolerance: of the energy norm of the error, against that of the start. multigrid: a `RigidMultigrid` of
-    this operator to use again. Forces on a part that nothing holds must balance. Raises NotConverged.
+    this operator to use again. Raises NotConverged, also where forces on a part that is free to move do not balance.
     """
     from .rigid import RigidMultigrid
     xp = array_module(load)
+    _check_balance(operator, load)
     start = xp.zeros_like(load) if given is None else given
     residual = xp.empty_like(load)
     _apply(operator, start, residual, False)
@@ -100,8 +104,17 @@ def solve(operator, load, given=None, tolerance=1e-8, limit=1000, multigrid=None
     residual *= operator.free
     cut_pad(residual)
     multigrid = RigidMultigrid(operator) if multigrid is None else multigrid
+    size = abs(residual).max(axis=(1, 2, 3))
     solution = conjugate_gradients(operator.apply, multigrid, residual, tolerance=tolerance, limit=limit)
-    return wrap(start + solution.x, operator.periodic), solution.iterations
+    multigrid, residual = None, None
+    u = wrap(start + solution.x, operator.periodic)
+    # parts that hang together at corners only can turn: a force that turns them is driven off, and seems converged there
+    left = forces(operator, u)
+    xp.subtract(load, left, out=left)
+    left *= operator.free
+    if bool((abs(cut_pad(left)).max(axis=(1, 2, 3)) > _LEFT * size).any()):
+        raise NotConverged("a force is left over in the answer: parts that touch at corners only turn freely, hold them or balance the forces")
+    return u, solution.iterations
 
 
 def forces(operator, u):
@@ -170,6 +183,65 @@ def cut_pad(a):
     """Zero the pad of a padded array; returns a."""
     a[..., 0, :], a[..., -1, :], a[..., :, 0], a[..., :, -1] = 0, 0, 0, 0
     return a
+
+
+def _check_balance(operator, load):
+    """Raise NotConverged where a piece can move as a rigid body, its fixed displacements kept, and the load works on that.
+
+    Round a picture that wraps pieces only shift; elsewhere they also turn, about the middle of the picture.
+    """
+    labels, count = _node_pieces(operator)
+    work, effort = _works(operator, labels, count, interior(load))
+    free = _free_motions(operator, labels, count)
+    along, size = np.einsum("pmn,spm->spn", free, work), np.einsum("pmn,spm->spn", abs(free), effort)
+    bad = np.argwhere((np.abs(along) > _BALANCED * size).any(axis=(0, 2)))
+    if bad.size:
+        row, column = np.argwhere(to_host(labels) == bad[0, 0] + 1)[0]
+        raise NotConverged(f"nothing holds the part at row {row}, column {column} and its forces do not balance: fix a side or balance them")
+
+
+def _rigid(operator):
+    """Displacements (x, y) of shifts along x and y and of a turn; a number or an array that broadcasts over the nodes."""
+    xp, (rows, columns) = array_module(operator.mu), operator.shape
+    y = (xp.arange(rows, dtype=np.float64)[:, None] - rows / 2) * (operator.dy / operator.dx)
+    x = xp.arange(columns, dtype=np.float64) - columns / 2
+    return [(1.0, 0.0), (0.0, 1.0), (-y, x)][:2 if any(operator.periodic) else 3]
+
+
+def _total(values, labels, count):
+    return to_host(array_module(labels).bincount(labels.ravel(), weights=values.ravel(), minlength=count + 1))[1:]
+
+
+def _works(operator, labels, count, forces):
+    """(S, count, M) work of the forces on each piece along each rigid motion, and the same of sizes alone."""
+    work = [[_total(a * f[0] + b * f[1], labels, count) for a, b in _rigid(operator)] for f in forces]
+    effort = [[_total(abs(a * f[0]) + abs(b * f[1]), labels, count) for a, b in _rigid(operator)] for f in forces]
+    return (np.array(part).swapaxes(1, 2) for part in (work, effort))
+
+
+def _free_motions(operator, labels, count):
+    """(count, M, M) whose columns are the motions that the fixed displacements of each piece allow, 0 for those they do not."""
+    held, motions = interior(operator.free) == 0, _rigid(operator)
+    gram = [[_total(held[0] * (m[0] * n[0]) + held[1] * (m[1] * n[1]), labels, count) for n in motions] for m in motions]
+    gram = np.array(gram).transpose(2, 0, 1)
+    size = np.sqrt(np.einsum("pmm->pm", gram))
+    size = np.where(size > 0, size, 1)
+    kept, direction = np.linalg.eigh(gram / (size[:, :, None] * size[:, None]))
+    return direction / size[:, :, None] * (kept < 1e-12)[:, None]
+
+
+def _node_pieces(operator):
+    """(labels, count): 1 .. count at the nodes of each piece of solid pixels, joined through edges or corners; 0 in voids."""
+    xp = array_module(operator.mu)
+    solid, (rows, columns) = operator.mu > 0, operator.shape
+    wider = xp.zeros(tuple(n + (not wraps) for n, wraps in zip(solid.shape, operator.periodic)), bool)
+    wider[:solid.shape[0], :solid.shape[1]] = solid  # an empty row or column keeps an axis from wrapping
+    labels, count = pieces(wider, connectivity=8, periodic=any(operator.periodic))
+    nodes = xp.zeros_like(labels)
+    for i in (0, 1):
+        for j in (0, 1):
+            nodes = xp.maximum(nodes, xp.roll(labels, (i, j), axis=(0, 1)))
+    return nodes[:rows, :columns], count
 
 
 def _touched(solid, shape, periodic):
