@@ -64,7 +64,9 @@ def main():
               help="Sides that the stress holds, each alone or with the direction held; the others are free.")
 @click.option("--plane", type=click.Choice(["strain", "stress"]), default="strain", show_default=True,
               help="Stress of a thick slab (strain) or of a thin foil (stress).")
-@click.option("--also", multiple=True, type=click.Choice(["abaqus"]), help="Further files: abaqus, a deck chip.inp with materials and sets.")
+@click.option("--also", multiple=True, type=click.Choice(["abaqus", "oasis"]),
+              help="Further files: abaqus, a deck chip.inp with materials and sets; oasis, layout.oas beside layout.gds. Repeatable.")
+@click.option("--layers", metavar="FILE", help="CSV with material,layer,datatype: the layers of layout.gds; other materials keep their own numbers.")
 @click.option("--samples", type=click.IntRange(0, 10000), default=0, show_default=True,
               help="Solve heat and current again with so many draws of displaced edges, for their uncertainty; 0: to first order.")
 @click.option("--model", metavar="FILE", help="Phases by a classifier of `chipmap train`; classes named after materials are their own legend.")

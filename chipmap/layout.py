@@ -1,4 +1,4 @@
-"""Objects as polygons that share their borders exactly, and as GeoJSON and GDSII in real units."""
+"""Objects as polygons that share their borders exactly, and as GeoJSON, GDSII and OASIS in real units."""
 
 import csv
 import functools
@@ -8,6 +8,8 @@ import zlib
 from fractions import Fraction
 
 import numpy as np
+
+from chipmap import InputError
 
 # GDSII holds 32-bit coordinates, and readers differ beyond 8190 points a polygon; 4000 is gdstk's and KLayout's habit.
 LARGEST_COORDINATE = 2 ** 31 - 1
@@ -41,17 +43,19 @@ def outlines(labels, simplify_px=0.0):
     return np.array([_straight_frame(p, labels.shape) for p in simple], dtype=object)
 
 
-def write(folder, polygons, table, pixel_size_m):
-    """materials.geojson, layout.gds and its layer map layers.csv; returns what `write_gds` returns.
+def write(folder, polygons, table, pixel_size_m, layers=None, oasis=False):
+    """materials.geojson, layout.gds (layout.oas too, where `oasis`) and the layer map layers.csv; returns what
+    `write_layout` returns.
 
-    table: the objects' columns, one row a polygon.
+    table: the objects' columns, one row a polygon. layers: as of `write_layout`.
     """
     write_geojson(folder / "materials.geojson", polygons, table, pixel_size_m)
-    told = write_gds(folder / "layout.gds", polygons, table["material"], pixel_size_m)
+    for name in ("layout.gds", "layout.oas")[:1 + bool(oasis)]:
+        told = write_layout(folder / name, polygons, table["material"], pixel_size_m, layers)
     with open(folder / "layers.csv", "w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("material", "layer", "datatype", "colour"))
-        writer.writerows((name, layer, 0, look(name)["colour"]) for name, layer in told["layers"].items())
+        writer.writerows((name, layer, told["datatypes"][name], look(name)["colour"]) for name, layer in told["layers"].items())
     return told
 
 
@@ -77,13 +81,15 @@ def write_geojson(path, polygons, properties, pixel_size_m):
         file.write("\n]}\n")
 
 
-def write_gds(path, polygons, materials, pixel_size_m, cell="PICTURE"):
-    """The polygons as GDSII: a layer a material (`look`), user unit 1 um, y up, origin in the lower left corner.
+def write_layout(path, polygons, materials, pixel_size_m, layers=None, cell="PICTURE"):
+    """The polygons as GDSII, or as OASIS where `path` ends in .oas: y up, origin in the lower left corner, user unit 1 um.
 
-    materials: K names. The database unit is the length nearest 0.1 pm that divides the pixel (1 pm, 10 pm ... for
-    pictures too wide for 32 bits), so that pixel corners are stored exactly. GDSII has no holes: a polygon with holes,
-    or with more than 4000 points, is cut along pixel lines into pieces that touch.
-    Returns {"database_unit_m": float, "layers": {material: layer number}}.
+    materials: K names. layers: {material: (layer, datatype)}; a material that is not in it, or all, are on the layers of
+    `look`, datatype 0. The database unit is the length nearest 0.1 pm that divides the pixel (1 pm, 10 pm ... for
+    pictures too wide for 32 bits), so that pixel corners are stored exactly. Neither format has holes: a polygon with
+    holes, or with more than 4000 points, is cut along pixel lines into pieces that touch.
+    Returns {"database_unit_m": float, "layers": {material: layer number}, "datatypes": {material: number}}. Raises
+    InputError where a material of its own layer meets the layer of another.
     """
     import gdstk
     import shapely
@@ -92,13 +98,26 @@ def write_gds(path, polygons, materials, pixel_size_m, cell="PICTURE"):
     unit = database_unit(pixel_size_m, max(width * pixel_size_m[1], height * pixel_size_m[0]))
     library = gdstk.Library("chipmap", unit=1e-6, precision=unit)
     top = library.new_cell(cell)
-    layers = {name: look(name)["layer"] for name in dict.fromkeys(materials)}
+    place = _places(dict.fromkeys(materials), layers or {})
     for polygon, name in zip(polygons, materials):
         for piece in _pieces(polygon):
             points = _upright(shapely.get_coordinates(piece.exterior)[:-1], height, pixel_size_m) * 1e6
-            top.add(gdstk.Polygon(points, layer=layers[name], datatype=0))
-    library.write_gds(path, max_points=0)
-    return {"database_unit_m": unit, "layers": layers}
+            top.add(gdstk.Polygon(points, *place[name]))
+    if str(path).endswith(".oas"):
+        library.write_oas(path)
+    else:
+        library.write_gds(path, max_points=0)
+    return {"database_unit_m": unit, "layers": {name: pair[0] for name, pair in place.items()},
+            "datatypes": {name: pair[1] for name, pair in place.items()}}
+
+
+def _places(names, layers):
+    place = {name: layers.get(name, (look(name)["layer"], 0)) for name in names}
+    for name, pair in place.items():
+        other = next((n for n, p in place.items() if p == pair and n != name), None)
+        if other and (name in layers or other in layers):
+            raise InputError(f"{name} and {other} would both be on layer {pair[0]}/{pair[1]}: give both a layer of their own with --layers")
+    return place
 
 
 def database_unit(pixel_size_m, extent_m):

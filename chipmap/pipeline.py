@@ -5,6 +5,7 @@ from cukernels.run import Run
 
 from chipmap import chip, layout, output, report
 from chipmap.identify import identify
+from chipmap.layers import read_layers
 from chipmap.library import Library
 from chipmap.lines import measure_lines
 from chipmap.objects import find_objects
@@ -19,7 +20,7 @@ PACKAGES = ("cukernels-chipmap-gridmap", "numpy", "scipy", "numba", "tifffile", 
 
 def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, process=None, crop=None, simplify_px=0.0,
         physics="heat,current", settings=(), thickness=None, boundaries=None, model=None, samples=0, also=(),
-        device="auto", say=print):
+        layers=None, device="auto", say=print):
     """One picture, from the file to the folder `out`.
 
     image: path. pixel_size: text with a unit, or None where the tags say it. phases, materials, legend, process, crop:
@@ -27,15 +28,16 @@ def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, p
     `layout.outlines`. physics: as of `problems.chosen`. settings: as of `library.Library`. thickness: of the layer, text
     with a unit. boundaries: `problems.Boundaries`, or a dict of its fields. model: a file of `chipmap train`, in the place
     of `phases`. samples: solutions with displaced edges for the doubt of heat and current, 0 for first order. also: further
-    files, "abaqus" for chip.inp. device: "auto", "cpu" or "cuda". say: called
-    with a line a step and the headline.
+    files, "abaqus" for chip.inp, "oasis" for layout.oas. layers: a file of `layers.read_layers`. device: "auto", "cpu" or
+    "cuda". say: called with a line a step and the headline.
     Returns what results.json holds. Raises InputError, DeviceError, FileExistsError before anything stands in `out`.
     """
     boundaries = boundaries if isinstance(boundaries, Boundaries) else Boundaries(**(boundaries or {}))
     options = {"image": str(image), "pixel_size": pixel_size, "phases": phases, "materials": materials, "legend": legend,
                "process": process, "crop": crop, "simplify_px": simplify_px, "physics": physics, "settings": list(settings),
-               "thickness": thickness, "model": model and str(model), "samples": samples, "also": list(also), **vars(boundaries)}
-    problems, library = chosen(physics), Library(settings)
+               "thickness": thickness, "model": model and str(model), "samples": samples, "also": list(also),
+               "layers": layers and str(layers), **vars(boundaries)}
+    problems, library, places = chosen(physics), Library(settings), layers and read_layers(layers)
     thickness_m = parse_length(thickness) if thickness else None
     device = choose_device(device)
     say(f"device: {device.why}")
@@ -43,6 +45,8 @@ def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, p
         with folder.step("read"):
             picture = read_picture(image, pixel_size and parse_pixel_size(pixel_size))
             folder.read(image)
+            if layers:
+                folder.read(layers)
         with folder.step("prepare"):
             prepared = prepare(picture, crop, device=device)
         with folder.step("phases"):
@@ -64,10 +68,10 @@ def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, p
             lines = measure_lines(seen.image, seen.objects, seen.pixel_size_m)
         with folder.step("layout"):
             polygons = layout.outlines(seen.objects.labels, simplify_px)
-            layers = layout.write(folder.folder, polygons, seen.objects.table, seen.pixel_size_m)
+            written = layout.write(folder.folder, polygons, seen.objects.table, seen.pixel_size_m, places, "oasis" in also)
         with folder.step("images and tables"):
             output.write_files(folder.folder, seen, lines, also, boundaries.plane)
-            results = output.write_results(folder.folder / "results.json", seen, lines, layers)
+            results = output.write_results(folder.folder / "results.json", seen, lines, written)
         with folder.step("pictures"):
             report.draw(folder.folder, seen)
         folder.finish()

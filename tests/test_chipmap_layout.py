@@ -74,16 +74,17 @@ def test_geojson_opens_in_gdal_with_its_unit(tmp_path):
     np.testing.assert_allclose(frame.area, np.bincount(labels.ravel()), rtol=1e-12)
 
 
+@pytest.mark.parametrize("ending", ["gds", "oas"])
 @pytest.mark.parametrize("size", [(1.6548e-9, 1.6548e-9), (2.4e-9, 2.2e-9), (4e-9, 4e-9)])
 @pytest.mark.parametrize("smooth, simplify", [(2.0, 0), (0, 0), (3.0, 2.0)])
-def test_klayout_reads_the_same_areas_and_connections(tmp_path, size, smooth, simplify):
+def test_klayout_reads_the_same_areas_and_connections(tmp_path, size, smooth, simplify, ending):
     import klayout.db as kdb
     labels, names = picture(seed=4, smooth=smooth)
     polygons = layout.outlines(labels, simplify)
-    told = layout.write_gds(tmp_path / "a.gds", polygons, names, size)
+    told = layout.write_layout(tmp_path / f"a.{ending}", polygons, names, size)
 
     read = kdb.Layout()
-    read.read(str(tmp_path / "a.gds"))
+    read.read(str(tmp_path / f"a.{ending}"))
     assert read.dbu == pytest.approx(told["database_unit_m"] * 1e6)
     for name, layer in told["layers"].items():
         region = kdb.Region(read.top_cell().begin_shapes_rec(read.find_layer(layer, 0)))
@@ -100,7 +101,7 @@ def test_many_holes_are_cut_into_plain_polygons(tmp_path):
     labels = np.zeros((201, 201), np.int32)
     labels[1::4, 1::4] = np.arange(1, 51 * 50 + 1)[:labels[1::4, 1::4].size].reshape(labels[1::4, 1::4].shape)
     names = np.where(np.arange(labels.max() + 1) == 0, "Cu", "void")
-    layout.write_gds(tmp_path / "a.gds", layout.outlines(labels), names, (1e-9, 1e-9))
+    layout.write_layout(tmp_path / "a.gds", layout.outlines(labels), names, (1e-9, 1e-9))
     cell = gdstk.read_gds(tmp_path / "a.gds").top_level()[0]
     assert max(len(p.points) for p in cell.polygons) <= layout.MOST_POINTS
     assert sum(p.area() for p in cell.polygons) * 1e6 == pytest.approx(201 * 201, rel=1e-12)
