@@ -105,6 +105,18 @@ def train(pictures, scribbles, out, classes, **options):
 
 
 @main.command()
+@click.argument("image", type=click.Path())
+@click.option("-o", "--out", required=True, type=click.Path(), help="A tiled TIFF (.ome.tif), or OME-Zarr (.zarr).")
+@click.option("--pixel-size", metavar="LENGTH", help="Size of a pixel; default: the picture's tags.")
+def pyramid(image, out, pixel_size):
+    """Store a big picture in tiles with its halves, quarters ..., so that any part of it is read fast at any size."""
+    with refusing():
+        from chipmap.planes import store_pyramid
+
+        store_pyramid(image, out, pixel_size, say=click.echo)
+
+
+@main.command()
 @click.argument("source")
 @click.option("-o", "--out", required=True, type=click.Path(), help="Folder for the picture and its truth.")
 @click.option("--scale", default=1.0, show_default=True, type=click.FloatRange(0.01, 16), help="Pixels for one unit of the SVG, or for one nm.")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from chipmap import InputError, tags
+from chipmap.pyramid import tiff_instrument
 
 ASK = "pass --pixel-size, for example --pixel-size 1.65nm"
 
@@ -40,7 +41,7 @@ def read_picture(path, pixel_size_m=None):
     """
     path = pathlib.Path(path)
     data = _bytes(path)
-    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+    if _is_tiff(data):
         pixels, instrument = _tiff(path, data)
     else:
         pixels, instrument = _png_or_jpeg(path, data), {}
@@ -49,6 +50,13 @@ def read_picture(path, pixel_size_m=None):
     size, source, notes = _pixel_size(path, pixel_size_m, instrument)
     return Picture(grey.astype(np.float32), size, source, grey.dtype.itemsize * 8, path, instrument,
                    _databar_rows(grey, instrument), notes)
+
+
+def read_grey(path):
+    """The grey values (H, W) of a picture as stored, whatever its scale; raises InputError as `read_picture` does."""
+    path = pathlib.Path(path)
+    data = _bytes(path)
+    return _grey(path, _tiff(path, data)[0] if _is_tiff(data) else _png_or_jpeg(path, data))
 
 
 def parse_pixel_size(text):
@@ -63,6 +71,10 @@ def parse_pixel_size(text):
     except (AttributeError, ValueError):
         raise InputError(f"pixel size {text!r} is not a length: write a number and a unit, for example 1.65nm or 0.5um") from None
     return _sensible(size)
+
+
+def _is_tiff(data):
+    return data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def _bytes(path):
@@ -92,7 +104,7 @@ def _tiff(path, data):
     instrument = {}
     try:
         with tifffile.TiffFile(path) as tiff:
-            instrument = _instrument(tiff, data)
+            instrument = tiff_instrument(tiff) or tags.from_text(tags.fei_block(data))
             _one_picture(path, tiff)
             _strips_hold_the_picture(tiff.pages[0])
             return tiff.pages[0].asarray(), instrument
@@ -103,18 +115,6 @@ def _tiff(path, data):
         what = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path}: the TIFF is damaged ({what}), its pixels are refused{_survives(instrument)}: "
                          "export it again from the microscope") from None
-
-
-def _instrument(tiff, data):
-    page = tiff.pages[0]
-    for code in (*tags.FEI_TAGS, tags.ZEISS_TAG, tags.TESCAN_TAG):
-        tag = page.tags.get(code)
-        if tag is not None:
-            raw = data[tag.valueoffset:tag.valueoffset + tag.valuebytecount]
-            facts = tags.from_text(raw.decode("cp1252", "replace"))
-            if facts:
-                return facts
-    return tags.from_text(tags.fei_block(data))
 
 
 def _with_sidecar(path, instrument):
