@@ -8,7 +8,7 @@ import pytest
 import rts79
 
 from gridmap import InputError
-from gridmap.adequacy import efc, elcc, exact
+from gridmap.adequacy import efc, elcc, exact, outage_table
 
 THREE = dict(capacity_mw=[10.0] * 3, forced_outage_rate=[.1] * 3)
 NET = np.array([25, 28, 27, 24.0]) - np.array([5, 6, 7, 8.0])  # load less wind
@@ -70,6 +70,11 @@ def test_how_often_by_hand():
 @pytest.mark.parametrize("change, words", [
     (dict(forced_outage_rate=[.1, 1.2, .1]), "row 1: forced_outage_rate is 1.2"),
     (dict(forced_outage_rate=[.1, np.nan, .1]), "row 1: forced_outage_rate is nan"),
+    (dict(forced_outage_rate=[.1, -.1, .1]), "row 1: forced_outage_rate is -0.1"),
+    (dict(forced_outage_rate=[.1, "often", .1]), "row 1: forced_outage_rate is 'often'"),
+    (dict(count=[1, 1.5, 1]), "row 1: count is 1.5"),
+    (dict(states=[[], [], [(5, .95)]]), "row 2: states"),
+    (dict(states=[[], [(11, .1)], []]), "row 1: states are"),
     (dict(capacity_mw=[10.0, 10, -1]), "row 2: capacity_mw is -1"),
     (dict(mttf_h=[9.0] * 3, mttr_h=[1.0, 0, 1]), "row 1: mttr_h is 0"),
     (dict(derated_mw=[11.0] * 3, derated_rate=[.1] * 3), "row 0: derated_mw is 11"),
@@ -84,3 +89,84 @@ def test_bad_load_is_named():
         exact(THREE, [1.0, np.nan])
     with pytest.raises(InputError, match="planned outages have shape"):
         exact(THREE, NET, np.zeros((2, 3), bool))
+    with pytest.raises(InputError, match="load, hour 1: -3 MW is negative; give MW from 0 up, wind and sun apart as weather"):
+        exact(THREE, [1.0, -3])
+    with pytest.raises(InputError, match="weather has 3 hours and load 4"):
+        exact(THREE, NET, weather=[1, 2, 3])
+
+
+def hourly(values, zone="UTC", first="2023-03-01"):
+    return pd.Series(values, pd.date_range(first, periods=len(values), freq="h", tz=zone))
+
+
+@pytest.mark.parametrize("weather, words", [
+    (hourly(np.ones(4), "US/Eastern"), "weather is in time zone US/Eastern and load in UTC; convert both to UTC"),
+    (hourly(np.ones(3)), "weather has 3 hours from 2023-03-01"),
+    (hourly(np.ones(4), first="2023-03-02"), "give both the same hours"),
+    (hourly(np.ones(5)).drop(pd.Timestamp("2023-03-01T02:00Z")), "row 2: 2023-03-01 03:00:00.00:00 comes after 2023-03-01 01"),
+])
+def test_times_must_agree(weather, words):
+    with pytest.raises(InputError, match=words):
+        exact(THREE, hourly(NET), weather=weather)
+
+
+@pytest.mark.parametrize("kind", [pd.DataFrame, lambda t: t, lambda t: pd.DataFrame(t).to_dict("records"), lambda t: pd.DataFrame(t).to_records(index=False),
+                                  lambda t: np.column_stack(list(t.values())), lambda t: np.column_stack(list(t.values())).tolist()])
+def test_kinds_of_tables(kind):
+    assert exact(kind(THREE), list(NET)).eue_mwh == pytest.approx(1.59)
+
+
+def test_rts79_by_other_columns():
+    """Rows with a count, rates from mean times, mean times from rates: the same system."""
+    units, want = rts79.units(), exact(rts79.units(), rts79.load())
+    few = units.value_counts(sort=False).reset_index()
+    for table in (few, units[["capacity_mw", "mttf_h", "mttr_h"]], units.drop(columns="mttf_h"), units.drop(columns="mttr_h")):
+        got = exact(table, rts79.load())
+        for name in ("lole_hours", "eue_mwh", "lolf"):
+            assert getattr(got, name) == pytest.approx(getattr(want, name), rel=1e-9)
+    assert exact(units[["capacity_mw", "forced_outage_rate"]], [2850.0]).eue_mwh == pytest.approx(14.6937, abs=5e-5)
+
+
+def test_weather_comes_off_the_load():
+    got = exact(THREE, [25, 28, 27, 24.0], weather=[5, 6, 7, 8])
+    assert got.eue_mwh == pytest.approx(1.59) and got.neue_ppm == pytest.approx(1.59e6 / 104)
+    assert elcc(THREE, [25, 28, 27, 24.0], FOURTH, weather=[5, 6, 7, 8]) == elcc(THREE, NET, FOURTH)
+    # what the wind is worth: as much load as it lets the area carry
+    mw = elcc(THREE, [25, 28, 27, 24.0], np.array([5, 6, 7, 8.0]))
+    before = exact(THREE, [25, 28, 27, 24.0]).eue_mwh
+    assert 5 < mw < 8 and exact(THREE, NET + mw).eue_mwh <= before < exact(THREE, NET + mw + .01).eue_mwh
+
+
+def test_outage_table_by_hand():
+    """Two of 10 MW at .1 and .2: 0, 10 or 20 out."""
+    got = outage_table(dict(capacity_mw=[10, 10], forced_outage_rate=[.1, .2], mttr_h=[1, 1]))
+    np.testing.assert_allclose(got["probability"], [.72, .26, .02], rtol=1e-12)
+    np.testing.assert_allclose(got["at_least"], [1, .28, .02], rtol=1e-12)
+    assert list(got["out_mw"]) == [0, 10, 20]
+    # into "20 out": either fails while the other is out, at the rate of the other's return
+    np.testing.assert_allclose(got["often_per_h"][1:], [.72 * (.1 / .9 + .2 / .8), .02 * 2], rtol=1e-12)
+
+
+def test_how_often_with_derated_states():
+    """Every state of two units with two derated levels, as a Markov chain: the flow from covered to short."""
+    units = pd.DataFrame(dict(capacity_mw=[10.0, 8], forced_outage_rate=[.1, .05], mttr_h=[20.0, 10], states=[[(6, .2), (3, .04)], [(4, .1)]]))
+    load = np.array([12.0] * 3 + [15.0] * 2)
+    got = exact(units, load)
+    chains = []
+    for u in units.itertuples():
+        mw = np.array([u.capacity_mw, 0, *[m for m, _ in u.states]])
+        p = np.array([0, u.forced_outage_rate, *[s for _, s in u.states]])
+        p[0] = 1 - p.sum()
+        rate = np.zeros((len(p), len(p)))
+        rate[1:, 0], rate[0, 1:] = 1 / u.mttr_h, p[1:] / p[0] / u.mttr_h
+        chains.append((mw, p, rate))
+    (m1, p1, r1), (m2, p2, r2) = chains
+    flow = 0.0
+    for mw in load:
+        for i, j in itertools.product(range(4), range(3)):
+            if m1[i] + m2[j] < mw:
+                continue
+            flow += sum(p1[i] * p2[j] * r1[i, k] for k in range(4) if m1[k] + m2[j] < mw)
+            flow += sum(p1[i] * p2[j] * r2[j, k] for k in range(3) if m1[i] + m2[k] < mw)
+    rises = got.lolp[0] + got.lolp[3] - got.lolp[2]
+    assert got.lolf == pytest.approx(flow + rises, rel=1e-12)
