@@ -124,6 +124,18 @@ def match(first, second, out, hide_numbers, quiet):
 
 
 @main.command()
+@click.argument("run_folder", metavar="RUN", type=click.Path(file_okay=False))
+@click.argument("region")
+def explain(run_folder, region):
+    """The rows of every file that REGION of a finished RUN rests on, and what was done to them."""
+    with refusing():
+        from gridmap import provenance
+
+        for line in provenance.explain(run_folder, region):
+            click.echo(line)
+
+
+@main.command()
 @click.argument("table", required=False)
 def layouts(table):
     """The file layouts that are recognised by their columns; TABLE: plants, demand, limits, lines ... for one kind of file."""

@@ -3,7 +3,7 @@
 D[r, t] = sum over areas b of W[r, b] * L[b, t], with every column of W adding up to one exactly, so that no MW is lost.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ class Demand:
     """weights: (R, B) sparse, columns adding up to exactly 1 (less where an area reaches outside the regions).
     hourly: (B, T) float64, MW. hours: DatetimeIndex (T,), UTC.
     areas: the B names. imputed: (B,) share of each area's hours that the publisher replaced, 0..1 (NaN: not said).
+    source: name of the file the hours are from.
     """
 
     weights: scipy.sparse.csr_array
@@ -27,6 +28,7 @@ class Demand:
     hours: pd.DatetimeIndex
     areas: tuple
     imputed: np.ndarray
+    source: str = ""
 
     def at(self, hour):
         """(R,) float64, MW, in the hour named (text or time; UTC)."""
@@ -55,7 +57,7 @@ class Demand:
     def onto(self, parent, count):
         """The same demand over other regions: parent (R,) int says which of `count` regions each region became."""
         fold = scipy.sparse.csr_array((np.ones(len(parent)), (parent, np.arange(len(parent)))), shape=(count, len(parent)))
-        return Demand((fold @ self.weights).tocsr(), self.hourly, self.hours, self.areas, self.imputed)
+        return replace(self, weights=(fold @ self.weights).tocsr())
 
 
 def parse_hour(hour):
@@ -93,7 +95,7 @@ def build(path, regions, ledger, areas=None, population=None, columns=None):
             f"{areas or path}: {len(uncovered)} of {len(regions)} regions belong to no demand area, the first is "
             f"{first['region_id']} ({first['name']}); give each region an area"
         )
-    return Demand(weights, hourly, hours, tuple(names), imputed), files
+    return Demand(weights, hourly, hours, tuple(names), imputed, path.name), files
 
 
 def read_hours(path, ledger, columns=None):

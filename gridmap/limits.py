@@ -5,13 +5,13 @@ import pandas as pd
 
 from gridmap import InputError, tables
 
-COLUMNS = ["tail", "head", "forward_mw", "backward_mw", "kind", "name", "source"]
+COLUMNS = ["tail", "head", "forward_mw", "backward_mw", "kind", "name", "source", "rows"]
 
 
 def build(paths, regions, ledger, columns=None):
-    """Corridors of one or more files of limits: DataFrame[tail, head, forward_mw, backward_mw, kind, name, source].
+    """Corridors of one or more files of limits: DataFrame[tail, head, forward_mw, backward_mw, kind, name, source, rows].
 
-    tail, head: rows of `regions`. forward_mw: tail to head; backward_mw: head to tail. kind: AC or DC. source: file name.
+    tail, head: rows of `regions`. forward_mw: tail to head; backward_mw: head to tail. kind: AC or DC. source: file name. rows: text, every row of a file it is made of.
     A pair is one row a kind, tail < head; repeated pairs are added (they are parallel ties).
     Left out and reported: ends in no region, both ends in one region, AC between two interconnects. N-1 columns are never used as limits here.
     Raises InputError for a limit that is missing, negative or infinite.
@@ -57,7 +57,7 @@ def _read(path, regions, ledger, columns):
     frame["kind"] = np.where(frame["kind"].str.upper().isin(["AC", ""]), "AC", "DC") if "kind" in frame else "AC"
     frame["name"] = frame["name"] if "name" in frame else ""
     apart = _report_interconnects(path, frame[~lost & ~inside], what, most, regions, ledger)
-    return frame[~lost & ~inside & ~apart.reindex(frame.index, fill_value=False)].assign(source=path.name)[COLUMNS]
+    return frame[~lost & ~inside & ~apart.reindex(frame.index, fill_value=False)].assign(source=path.name, rows=lambda t: path.name + " row " + t["source_row"].astype(str))[COLUMNS]
 
 
 def _report_interconnects(path, frame, what, most, regions, ledger):
@@ -112,7 +112,7 @@ def _one_a_pair(corridors, regions=None, ledger=None):
     for a, b in (("tail", "head"), ("forward_mw", "backward_mw")):
         straight[a] = np.where(turn, corridors[b], corridors[a])
         straight[b] = np.where(turn, corridors[a], corridors[b])
-    how = {"forward_mw": "sum", "backward_mw": "sum", "name": _joined, "source": _joined}
+    how = {"forward_mw": "sum", "backward_mw": "sum", "name": _joined, "source": _joined, "rows": _joined}
     grouped = straight.groupby(["tail", "head", "kind"], sort=True)
     if ledger is not None:
         size = grouped["forward_mw"].agg(["size", "sum"])

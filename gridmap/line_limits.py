@@ -24,7 +24,7 @@ DC_PAIRS = 400                  # linear programs of more pairs would take minut
 
 
 def estimates(lines, regions, device="cpu"):
-    """DataFrame[tail, head, lines, ends_mw, n1_mw, crossing_mw, shared_mw, dc_mw], a row for each pair of regions that any
+    """DataFrame[tail, head, lines, ends_mw, n1_mw, rows, crossing_mw, shared_mw, dc_mw], a row for each pair of regions that any
     estimate joins, tail < head rows of `regions`; NaN where an estimate has none. dc_mw only up to DC_PAIRS pairs.
 
     lines: GeoDataFrame[voltage_kv, geometry] and, where known, circuits and thermal_mw. Both ways are alike.
@@ -35,7 +35,7 @@ def estimates(lines, regions, device="cpu"):
     share = once["limit_mw"] / once.groupby("line")["line"].transform("size")
     pair = ["tail", "head"]
     columns = [
-        ends.set_index(pair)["lines"], ends.set_index(pair)["forward_mw"].rename("ends_mw"), ends.set_index(pair)["n1_mw"],
+        ends.set_index(pair)["lines"], ends.set_index(pair)["forward_mw"].rename("ends_mw"), ends.set_index(pair)["n1_mw"], ends.set_index(pair)["rows"],
         crossing.set_index(pair)["forward_mw"].rename("crossing_mw"), share.groupby([once["tail"], once["head"]]).sum().rename("shared_mw")]
     if len(ends) <= DC_PAIRS:
         columns.append(dc_limits(lines, regions, device))
@@ -111,7 +111,7 @@ def take(lines, regions, given, book, device="cpu"):
     book.add("lines", "lines between two interconnects, which do not run in step", "left out", plant=f"{int(apart.sum())} corridors", mw=found["ends_mw"][apart].sum())
     found = found[~apart]
     made = pd.DataFrame({"tail": found["tail"], "head": found["head"], "forward_mw": found["ends_mw"], "backward_mw": found["ends_mw"],
-                         "kind": "AC", "name": "", "source": "lines"})
+                         "kind": "AC", "name": "", "source": "lines", "rows": found["rows"]})
     blind = ~(lines["voltage_kv"] > 0)
     book.add("lines", "limits taken from the lines between the regions of their ends", "changed", plant=f"{len(made)} corridors", mw=made["forward_mw"].sum())
     book.add("lines", "line without a voltage: carries nothing", "left out", plant=f"{int(blind.sum())} lines")

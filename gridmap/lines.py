@@ -53,7 +53,8 @@ def corridor_limits(lines, regions, clip_km=CLIP_KM, device="cpu"):
     limit[known] = _limit(lines, here["line"].to_numpy()[known], kv[known], here["route_km"].to_numpy()[known])
     crossings = pd.DataFrame({"line": here["line"].to_numpy(), "part": here["part"].to_numpy(), "tail": pair[:, 0], "head": pair[:, 1],
                               "kv": np.where(known, kv, np.nan), "km": here["route_km"].to_numpy(), "limit_mw": limit})
-    return _summed(crossings.dropna(subset="limit_mw").drop_duplicates(["line", "tail", "head"])), crossings
+    counted = crossings.dropna(subset="limit_mw").drop_duplicates(["line", "tail", "head"])
+    return _summed(lines, counted), crossings
 
 
 def end_limits(lines, regions, device="cpu"):
@@ -68,7 +69,7 @@ def end_limits(lines, regions, device="cpu"):
     kv = lines["voltage_kv"].to_numpy(float)[line]
     counts = (home >= 0).all(axis=0) & (home[0] != home[1]) & (kv > 0)
     mw = _limit(lines, line[counts], kv[counts], _route_km(part)[counts])
-    return _summed(pd.DataFrame({"tail": home.min(axis=0)[counts], "head": home.max(axis=0)[counts], "limit_mw": mw}))
+    return _summed(lines, pd.DataFrame({"tail": home.min(axis=0)[counts], "head": home.max(axis=0)[counts], "line": line[counts], "limit_mw": mw}))
 
 
 def compare_limits(derived, given):
@@ -131,11 +132,20 @@ def _parts(lines):
     return part, line, [shapely.get_coordinates(shapely.get_point(part, k)) for k in (0, -1)]
 
 
-def _summed(rows):
-    """Corridors of rows tail, head, limit_mw: a row a pair, with the sum, and the sum without the largest."""
-    sums = rows.groupby(["tail", "head"])["limit_mw"].agg(["sum", "max", "size"]).reset_index()
+def _summed(lines, counted):
+    """Corridors of rows tail, head, line, limit_mw: a row a pair, with the sum, the sum without the largest, and the rows of
+    the file that are in it."""
+    named = (lines["file"] if "file" in lines else pd.Series("lines", lines.index)).to_numpy(object)
+    number = (lines["source_row"] if "source_row" in lines else pd.Series(range(1, len(lines) + 1))).to_numpy()
+    groups = counted.groupby(["tail", "head"])
+    sums = groups["limit_mw"].agg(["sum", "max", "size"]).reset_index()
     return pd.DataFrame({"tail": sums["tail"], "head": sums["head"], "forward_mw": sums["sum"], "backward_mw": sums["sum"],
-                         "n1_mw": sums["sum"] - sums["max"], "lines": sums["size"], "kind": "AC", "name": "", "source": "lines"})
+                         "n1_mw": sums["sum"] - sums["max"], "lines": sums["size"], "kind": "AC", "name": "", "source": "lines",
+                         "rows": [_rows(named, number, group["line"]) for _, group in groups]})
+
+
+def _rows(named, number, line):
+    return "; ".join(f"{named[k]} row {number[k]}" for k in sorted(set(line)))
 
 
 def _limit(lines, line, kv, km):

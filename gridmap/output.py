@@ -2,7 +2,7 @@
 
 from cukernels.run import write_json
 
-from gridmap import layers, line_limits
+from gridmap import layers, line_limits, provenance
 
 WORST = 10
 TOTALS = {
@@ -25,7 +25,8 @@ STEP = 1e-6  # MWh: smaller changes are rounding
 def write_tables(folder, shown, inputs):
     """regions.csv, pockets.csv, corridors.csv (the layers without their shapes), columns.csv (what each column is, with its
     unit), limits.csv and limits.json (where limits come from the lines: every estimate beside the given ones, and how they
-    agree), repair.csv (what was done to each row) and account.csv (where every MW went)."""
+    agree), repair.csv (what was done to each row), account.csv (where every MW went) and provenance.parquet (which rows of
+    which file each region rests on)."""
     layers.explanations(shown["regions"].attrs["run"]).to_csv(folder / "columns.csv", index=False)
     for name in ("regions", "pockets", "corridors"):
         if name in shown:
@@ -36,6 +37,7 @@ def write_tables(folder, shown, inputs):
             line_limits.ESTIMATES.items(), line_limits.agreement(inputs.beside).values())})
     inputs.report.to_csv(folder / "repair.csv", index=False)
     inputs.account.to_csv(folder / "account.csv", index=False)
+    provenance.rows(inputs).to_parquet(folder / provenance.FILE, index=False, compression="zstd")
 
 
 def write_results(path, shown, found):

@@ -224,7 +224,7 @@ def read_population(path, columns=None):
 
 
 def read_lines(path, book, columns=None):
-    """Lines: GeoDataFrame[voltage_kv, status, kind, owner, voltage_class, geometry] in EPSG:4326, and circuits and
+    """Lines: GeoDataFrame[file, source_row, voltage_kv, status, kind, owner, voltage_class, geometry] in EPSG:4326, and circuits and
     thermal_mw (of a circuit) where the file has them.
 
     A voltage of 0 or below (HIFLD writes -999999) becomes NaN and is reported. Raises InputError without CRS.
@@ -245,7 +245,8 @@ def read_lines(path, book, columns=None):
     book.add(path.name, "line without geometry", "left out", row=frame.loc[empty, "source_row"])
     frame = frame[~empty].to_crs(4326)
     known = [field for field in ("circuits", "thermal_mw") if field in frame]
-    return frame[["source_row", "voltage_kv", "voltage_class", "kind", "status", "owner", *known, "geometry"]].reset_index(drop=True)
+    frame["file"] = path.name
+    return frame[["file", "source_row", "voltage_kv", "voltage_class", "kind", "status", "owner", *known, "geometry"]].reset_index(drop=True)
 
 
 def _point_columns(path, frame):

@@ -178,7 +178,7 @@ def _line(where, inputs, change, book):
         raise InputError(f"{where} joins {change['tail']} to itself; give two regions")
     forward = float(change["forward_mw"])
     new = pd.DataFrame({"tail": [tail], "head": [head], "forward_mw": [forward], "backward_mw": [float(change.get("backward_mw", forward))],
-                        "kind": ["AC"], "name": [""], "source": ["scenario"]})
+                        "kind": ["AC"], "name": [""], "source": ["scenario"], "rows": [""]})
     book.add("scenario", "line built", "changed", plant=f"{change['tail']} to {change['head']}", mw=forward)
     return replace(inputs, corridors=limits.onto(pd.concat([inputs.corridors, new], ignore_index=True), np.arange(len(inputs.regions))))
 

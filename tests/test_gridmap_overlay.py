@@ -40,7 +40,7 @@ def test_corridors_by_hand():
     rows = [(0, 1, 5, 6), (1, 2, 7, 8), (0, 2, 1, 2), (2, 3, 9, 9), (0, 3, 4, 3)]
     corridors = pd.DataFrame(rows, columns=["tail", "head", "forward_mw", "backward_mw"]).astype({"forward_mw": float, "backward_mw": float})
     book = ledger.Ledger()
-    got = overlay.corridors_onto(corridors.assign(kind="AC", name="", source="f"), counties, frame(shapely.box(0, 0, 2, 1), shapely.box(2, 0, 3, 1)), book)
+    got = overlay.corridors_onto(corridors.assign(kind="AC", name="", source="f", rows=""), counties, frame(shapely.box(0, 0, 2, 1), shapely.box(2, 0, 3, 1)), book)
     assert got[["tail", "head", "forward_mw", "backward_mw"]].values.tolist() == [[0, 1, 8, 10]]
     assert rule(book.table(), "county corridors to places outside")[["plant", "mw"]].values.tolist() == [["2 corridors", 13.0]]
     assert rule(book.table(), "county corridors inside one region")["mw"].tolist() == [6.0]
