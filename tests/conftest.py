@@ -4,6 +4,7 @@ import os
 import pathlib
 import sys
 
+import browsing
 import hypothesis
 import numpy as np
 import pytest
@@ -44,6 +45,13 @@ def xp(request, monkeypatch):
         yield cupy
     else:
         pytest.skip(NO_GPU)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless browser for all tests of a process; skipped with a reason where there is none."""
+    with browsing.launched() as found:
+        yield found
 
 
 def pytest_configure(config):

@@ -8,8 +8,9 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
-ROOMS = {"cukernels": ROOT / "kernels" / "cukernels", "chipmap": ROOT / "chipmap", "gridmap": ROOT / "gridmap"}
+ROOMS = {"cukernels": ROOT / "kernels" / "cukernels", "cupages": ROOT / "kernels" / "cupages", "chipmap": ROOT / "chipmap", "gridmap": ROOT / "gridmap"}
 KERNELS_MAY_IMPORT = {"numpy", "scipy", "numba", "cupy", "cukernels"} | set(sys.stdlib_module_names)
+PAGES_MAY_IMPORT = {"numpy", "starlette", "uvicorn", "cupages"} | set(sys.stdlib_module_names)
 PLOTTING = {"matplotlib", "PIL"}
 MAY_PLOT = {"report", "publish"}
 
@@ -38,6 +39,17 @@ def test_kernels_know_neither_chip_nor_grid_nor_files():
     for path in files("cukernels"):
         for module, _ in imports(path):
             assert module.partition(".")[0] in KERNELS_MAY_IMPORT, f"{path}: {module}"
+
+
+def test_pages_know_neither_chip_nor_grid():
+    for path in files("cupages"):
+        for module, _ in imports(path):
+            assert module.partition(".")[0] in PAGES_MAY_IMPORT, f"{path}: {module}"
+
+
+def test_kernels_know_no_pages():
+    for path in files("cukernels"):
+        assert not [m for m, _ in imports(path) if m.partition(".")[0] in ("cupages", "starlette", "uvicorn")], path
 
 
 @pytest.mark.parametrize("room, other", [("chipmap", "gridmap"), ("gridmap", "chipmap")])
@@ -85,7 +97,7 @@ def test_help_is_light(command):
             f"from {command}.__main__ import main\n"
             "try: main()\n"
             "except SystemExit as e: assert not e.code\n"
-            "heavy = {'numba', 'pandas', 'geopandas', 'scipy', 'matplotlib', 'cupy', 'skimage'} & set(sys.modules)\n"
+            "heavy = {'numba', 'pandas', 'geopandas', 'scipy', 'matplotlib', 'cupy', 'skimage', 'starlette', 'uvicorn'} & set(sys.modules)\n"
             "assert not heavy, heavy")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT,
                           env={"PYTHONPATH": f"{ROOT}:{ROOT / 'kernels'}", "PATH": ""})

@@ -1,4 +1,4 @@
-"""What users get: the wheel holds the three packages with their CUDA sources, tables and data, and nothing else."""
+"""What users get: the wheel holds the four packages with their CUDA sources, tables and data, and nothing else."""
 
 import pathlib
 import subprocess
@@ -8,7 +8,7 @@ import zipfile
 import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
-PACKAGES = {"cukernels": ROOT / "kernels" / "cukernels", "chipmap": ROOT / "chipmap", "gridmap": ROOT / "gridmap"}
+PACKAGES = {"cukernels": ROOT / "kernels" / "cukernels", "cupages": ROOT / "kernels" / "cupages", "chipmap": ROOT / "chipmap", "gridmap": ROOT / "gridmap"}
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def test_wheel_holds_the_packages_whole(wheel):
     assert {n.split("/")[0] for n in inside} == set(PACKAGES)
     for package, folder in PACKAGES.items():
         for path in folder.rglob("*"):
-            if path.is_file() and "__pycache__" not in path.parts:
+            if path.is_file() and not {"__pycache__", "node_modules"} & set(path.parts):
                 assert f"{package}/{path.relative_to(folder).as_posix()}" in inside
 
 
