@@ -9,7 +9,7 @@ from cukernels.backend import array_module, to_host
 from cukernels.components import pieces
 from cukernels.krylov import conjugate_gradients
 from cukernels.multigrid import Multigrid
-from cukernels.stencil import apply, conduction, embed, gradient, interior
+from cukernels.stencil import PAD, apply, conduction, embed, gradient, interior, powers
 
 from .flux import periodic_bound, terminal_bound
 
@@ -136,27 +136,26 @@ class Conductor:
         Raises ValueError where a source stands on a floating node, or nothing is held and sources do not cancel;
         cukernels' NotConverged where the iteration stalls.
         """
-        parts = []
-        if values is not None:
-            parts.append(self._driven(values, start, tolerance))
-        if sources is not None:
-            parts.append(self._fed(sources, tolerance))
-        if not parts:
+        if values is None and sources is None:
             raise ValueError("nothing drives the conductor: give values at fixed nodes or sources")
-        u = sum(part.x for part in parts)
-        inflow = apply(self.operator, u)
-        power = to_host((u * inflow).sum(axis=(1, 2)))
-        return Solved(interior(u), self._scale * interior(inflow), self._scale * power,
-                      max(part.iterations for part in parts), self.floating)
+        driven = None if values is None else self._driven(values, start, tolerance)
+        fed = None if sources is None else self._fed(sources, tolerance)
+        both = [part for part in (driven, fed) if part is not None]
+        u = both[0].x
+        if len(both) == 2:
+            u += fed.x
+        inflow, power = powers(self.operator, u)
+        inflow *= self._scale
+        return Solved(interior(u), interior(inflow), self._scale * to_host(power), max(part.iterations for part in both), self.floating)
 
     def _driven(self, values, start, tolerance):
         xp = array_module(self.operator.k)
-        u = xp.where(self.fixed, values, 0 if start is None else xp.where(self.floating, 0, start)).astype(np.float64)
-        u = embed(u, self.periodic)
-        q = apply(self.operator, u)
-        energy = to_host((u * q).sum(axis=(1, 2)))
-        q *= -1.0 * self.operator.free
-        return self._iterate(u, q, energy, tolerance)
+        u = xp.zeros((len(values), *(n + 2 * PAD for n in self.shape)))
+        inside = interior(u)
+        if start is not None:
+            xp.copyto(inside, start, where=~self.floating)
+        xp.copyto(inside, values, where=self.fixed)
+        return conjugate_gradients(self.operator.apply, self.multigrid, None, u, tolerance)
 
     def _fed(self, sources, tolerance):
         xp = array_module(self.operator.k)
@@ -167,12 +166,7 @@ class Conductor:
             total, size = abs(b.sum(axis=(1, 2))), abs(b).sum(axis=(1, 2))
             if bool((total > 1e-9 * size).any()):
                 raise ValueError("sources do not cancel and no node is fixed: what goes in has no way out, fix a node")
-        return self._iterate(xp.zeros_like(b), b, None, tolerance)
-
-    def _iterate(self, u, b, energy, tolerance):
-        solution = conjugate_gradients(self.operator.apply, self.multigrid, b, None, tolerance, energy)
-        solution.x[...] += u
-        return solution
+        return conjugate_gradients(self.operator.apply, self.multigrid, b, None, tolerance)
 
     def flux(self, solved, k):
         """Mean flux in each pixel, (S, 2, H, W), x first, conductivity times potential over length: -k grad u."""

@@ -27,28 +27,32 @@ def conjugate_gradients(apply, precondition, b, x=None, tolerance=1e-8, start=No
 
     apply(p, q): writes A p into q, both (S, ...) float64, and returns the S inner products p . q.
     precondition(r): (S, ...) float32 in, an approximation of A^-1 r out, float32, linear, symmetric and positive.
-    b: (S, ...) float64, C-contiguous, overwritten (it becomes the residual). x: starting point, overwritten; 0 if None.
+    b: (S, ...) float64, C-contiguous, overwritten (it becomes the residual); None for 0, where x holds given values that
+        apply feels and no p ever changes. x: starting point, overwritten; 0 if None.
     tolerance: stop when sqrt(r . M r), the estimate of |x - A^-1 b| in the energy norm, is at most tolerance times the
         energy norm of the answer, for each right-hand side. With g = the energy gained since the start (its squared
         error less the present one), that is sqrt(start - g) where b comes from fixed values alone and start (S,) is
         the energy of the starting point, fixed values included; and sqrt(g) where start is None.
     Raises NotConverged after `limit` iterations, or where a number is not finite, or A or M is not positive.
     """
-    xp = array_module(b)
+    like = x if b is None else b
+    xp = array_module(like)
+    # zeros that are made as they are met, by the threads that meet them
+    q, p, short = xp.zeros(like.shape), xp.zeros(like.shape), xp.zeros(like.shape, np.float32)
+    first = np.zeros(len(like))
     if x is None:
-        x, r = xp.zeros_like(b), b
+        x, r = xp.zeros(like.shape), b
     else:
-        r = xp.empty_like(b)
-        apply(x, r)
-        xp.subtract(b, r, out=r)
-    q, p, short = xp.zeros_like(b), xp.zeros_like(b), xp.zeros(b.shape, np.float32)
-    largest = _per_field(xp.abs(r).max(axis=tuple(range(1, r.ndim))))
+        r = xp.zeros(like.shape) if b is None else b
+        energy, first = _per_field(apply(x, q)), first + 1
+        start = energy if b is None else start
+    largest = _largest(r, q, first)
     # the cycle works in single precision: bring each residual near 1, so that neither end of the range is met
     scale = 1.0 / np.where(largest > 0, largest, 1.0)
-    _advance(x, r, p, q, np.zeros(len(b)), scale, short)
+    _advance(x, r, p, q, first, scale, short)
     z = precondition(short)
     rz = _dot(r, z) / scale
-    gained, done, error, before = np.zeros(len(b)), np.zeros(len(b), bool), np.abs(rz), None
+    gained, done, error, before = np.zeros(len(x)), np.zeros(len(x), bool), np.abs(rz), None
     for iteration in range(limit + 1):
         if not np.isfinite(rz).all() or (rz[~done] < 0).any():
             raise NotConverged(f"conjugate gradients broke down at iteration {iteration}: r . M r = {rz.min():.3g}")
@@ -61,7 +65,7 @@ def conjugate_gradients(apply, precondition, b, x=None, tolerance=1e-8, start=No
             return Solution(x, iteration, np.sqrt(error / np.where(energy > 0, energy, 1.0)))
         if iteration == limit:
             break
-        _turn(p, z, 1.0 / scale, rz / before if iteration else np.zeros(len(b)))
+        _turn(p, z, 1.0 / scale, rz / before if iteration else np.zeros(len(x)))
         pq = _per_field(apply(p, q))
         if not np.isfinite(pq).all() or (pq[~done] <= 0).any():
             raise NotConverged(f"conjugate gradients broke down at iteration {iteration}: p . A p = {pq.min():.3g}")
@@ -75,6 +79,13 @@ def conjugate_gradients(apply, precondition, b, x=None, tolerance=1e-8, start=No
 
 def _per_field(a):
     return np.asarray(a.get() if hasattr(a, "get") else a, np.float64)
+
+
+def _largest(r, q, factor):
+    """Largest size of r - factor q, of each right-hand side."""
+    if on_device(r):
+        return np.array([float(abs(a - f * b if f else a).max()) for a, b, f in zip(r, q, factor)])
+    return np.max(in_pieces(_largest_pieces, _cuts(r), r.reshape(len(r), -1), q.reshape(len(r), -1), factor), axis=0)
 
 
 def _advance(x, r, p, q, alpha, scale, short):
@@ -103,6 +114,15 @@ def _cuts(a):
     length = a[0].size
     pieces = max(1, min(length // 65536, 2 * processors()))
     return np.arange(pieces + 1) * length // pieces
+
+
+@njit(cache=True, nogil=True)
+def _largest_pieces(r, q, factor, a, b):
+    largest = np.zeros(r.shape[0])
+    for f in range(r.shape[0]):
+        for j in range(a, b):
+            largest[f] = max(largest[f], abs(r[f, j] - factor[f] * q[f, j]))
+    return largest
 
 
 @njit(cache=True)

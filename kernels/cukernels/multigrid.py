@@ -19,10 +19,11 @@ from numba import njit
 
 from .backend import array_module, launch, on_device, to_host
 from .stencil import PAD, chunks, inner_row, interior, outer_row, wrap
-from .threads import in_pieces
+from .threads import in_pieces, processors
 
 DIRECT = 200          # nodes at which a dense inverse takes over
 _SERIAL = 100_000     # nodes below which one thread is faster than calling two
+_SHARED = 30_000      # nodes times fields that a thread should have at least, where fields are shared out
 _THREADS = (32, 4)
 _ROUNDING = 1e-13     # of the diagonal
 # A coarse node that hardly any fine node follows (a stub that hangs on a fixed side) has a diagonal of its weights
@@ -308,7 +309,7 @@ def smooth(level, x, b, forward, from_zero):
     args = (x, b, level.c, level.reaction, level.inverse, *(np.float32(g) for g in level.weights), level.colours,
             level.periodic[0], level.periodic[1], ny, nx)
     if ny * nx < _SERIAL:
-        return _smooth_serial(*args, ny - seam, forward, from_zero)
+        return _share(level, len(x), lambda f, g: _smooth_serial(x[f:g], b[f:g], *args[2:], ny - seam, forward, from_zero))
     return _smooth_threads(args, ny, chunks(ny - seam), forward, from_zero)
 
 
@@ -334,7 +335,7 @@ def restrict(level, x, b, coarse):
             level.periodic[0], level.periodic[1], ny, nx)
     rows = (ny + 1) // 2
     if ny * nx < _SERIAL:
-        return _restrict_rows(*args, 0, rows)
+        return _share(level, len(x), lambda f, g: _restrict_rows(x[f:g], b[f:g], *args[2:9], coarse[f:g], *args[10:], 0, rows))
     return in_pieces(_restrict_rows, chunks(rows, 32), *args)
 
 
@@ -349,7 +350,7 @@ def prolong(level, x, coarse):
     args = (x, level.inverse, level.weight, coarse, level.periodic[0], level.periodic[1], ny, nx)
     rows = (ny + 1) // 2
     if ny * nx < _SERIAL:
-        return _prolong_rows(*args, 0, rows)
+        return _share(level, len(x), lambda f, g: _prolong_rows(x[f:g], *args[1:3], coarse[f:g], *args[4:], 0, rows))
     return in_pieces(_prolong_rows, chunks(rows, 32), *args)
 
 
@@ -358,12 +359,21 @@ def residual(level, x, b, r, factor):
     if on_device(x):
         return _residual_cuda(level, x, b, r, factor)
     ny, nx = level.shape
-    args = (x, b, level.c, level.reaction, *(np.float32(g) for g in level.weights), r, np.float32(factor))
+    factor = np.float32(factor)
+    args = (x, b, level.c, level.reaction, *(np.float32(g) for g in level.weights), r, factor)
     if ny * nx < _SERIAL:
-        _residual_rows(*args, 0, ny)
+        _share(level, len(x), lambda f, g: _residual_rows(x[f:g], b[f:g], *args[2:7], r[f:g], factor, 0, ny))
     else:
         in_pieces(_residual_rows, chunks(ny), *args)
     return r
+
+
+def _share(level, fields, work):
+    """work(first, end) over the fields of a level that is too small to be cut into rows: in threads where that pays."""
+    parts = min(fields, processors(), fields * level.shape[0] * level.shape[1] // _SHARED)
+    if parts < 2:
+        return work(0, fields)
+    return in_pieces(work, [fields * n // parts for n in range(parts + 1)])
 
 
 def combine(x, first, y, second):
@@ -633,7 +643,7 @@ def _seam(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y,
     _relax(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, ny + 1, forward, False, s, t)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _smooth_serial(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, ny, nx, last, forward, from_zero):
     if last < ny and from_zero:
         x[:, ny + 1] = 0

@@ -43,15 +43,11 @@ class Conduction:
     reaction: np.ndarray
 
     def apply(self, p, q):
-        """q = A p on the free nodes and 0 elsewhere; p is 0 where not free. Returns the S inner products p . q.
+        """q = A p on the free nodes and 0 elsewhere. Returns the S inner products of p and A p, over all nodes.
 
-        p, q: padded (S, H' + 4, W' + 4) float64. What a Krylov solver calls.
+        p, q: padded (S, H' + 4, W' + 4) float64; p is 0 at nodes in voids. What a Krylov solver calls.
         """
-        wrap(p, self.periodic)
-        if on_device(p):
-            _apply_cuda(self, p, q, True)
-            return (p * q).sum(axis=(1, 2))
-        return _apply_cpu(self.k[None], self.reaction, *self.weights, self.free, True, p, q, chunks(self.shape[0])).sum(axis=0)
+        return _apply(self, p, q, True)
 
 
 def conduction(k, dx=1.0, dy=1.0, periodic=(False, False), fixed=None, reaction=None):
@@ -95,13 +91,24 @@ def conduction(k, dx=1.0, dy=1.0, periodic=(False, False), fixed=None, reaction=
 
 def apply(operator, u):
     """A u at every node, fixed ones too: there it is what flows in. u: padded (S, ...) float64; returns the same."""
+    return powers(operator, u)[0]
+
+
+def powers(operator, u):
+    """(A u at every node, the S inner products of u and A u); u as of `apply`."""
+    q = array_module(u).zeros(u.shape)
+    return q, _apply(operator, u, q, False)
+
+
+def _apply(operator, u, q, masked):
     wrap(u, operator.periodic)
-    q = array_module(u).zeros_like(u)
     if on_device(u):
-        _apply_cuda(operator, u, q, False)
-    else:
-        _apply_cpu(operator.k[None], operator.reaction, *operator.weights, operator.free, False, u, q, chunks(operator.shape[0]))
-    return q
+        _apply_cuda(operator, u, q)
+        dots = (u * q).sum(axis=(1, 2))
+        if masked:
+            q *= operator.free
+        return dots
+    return _apply_cpu(operator.k[None], operator.reaction, *operator.weights, operator.free, masked, u, q, chunks(operator.shape[0])).sum(axis=0)
 
 
 def gradient(operator, u, dx, dy):
@@ -229,9 +236,9 @@ def _store_row(q, t, free, masked, u):
     total, n = np.zeros(8), t.size // 8 * 8
     for j in range(0, n, 8):
         for m in range(8):
-            total[m] += u[j + m + 2] * q[j + m + 2]
+            total[m] -= u[j + m + 2] * t[j + m]
     for j in range(n, t.size):
-        total[0] += u[j + 2] * q[j + 2]
+        total[0] -= u[j + 2] * t[j]
     return total.sum()
 
 
@@ -239,9 +246,8 @@ def _apply_cpu(k, reaction, along_x, along_y, across, free, masked, u, q, bounds
     return np.array(in_pieces(_apply_rows, bounds, k, reaction, along_x, along_y, across, free, masked, u, q))
 
 
-def _apply_cuda(operator, u, q, masked):
+def _apply_cuda(operator, u, q):
     rows, columns = operator.shape
     blocks = (-(-columns // _THREADS[0]), -(-rows // _THREADS[1]), u.shape[0])
     launch("stencil", "conduction_apply", blocks, _THREADS, operator.k, operator.reaction if operator.reaction.size else operator.k,
-           np.int32(operator.reaction.size > 0), *(np.float64(g) for g in operator.weights), operator.free,
-           np.int32(masked), u, q, np.int32(rows), np.int32(columns))
+           np.int32(operator.reaction.size > 0), *(np.float64(g) for g in operator.weights), u, q, np.int32(rows), np.int32(columns))
