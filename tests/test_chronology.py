@@ -13,11 +13,13 @@ NEVER, AT_ONCE = 0.0, np.inf
 def items(xp, T, **given):
     """Items of one piece of power 1 that never change, but for what is given."""
     N = len(next(iter(given.values())))
+    levels = given.pop("levels", [[]] * N)  # (chance up to here, share left) of each item
     begin = given.pop("begin", [[0]] * N)
     power = given.pop("power", [[1]] * N)
     plain = dict(column=np.zeros(N, int), stream=np.arange(N), start=np.zeros(N), fail=np.zeros(N), back=np.zeros(N),
                  season=np.full(N, -1), seasons=np.zeros((0, T + 1)))
-    pieces = dict(first=np.cumsum([0, *map(len, begin)]), begin=np.concatenate(begin), power=np.concatenate(power))
+    flat = np.array([pair for item in levels for pair in item], float).reshape(-1, 2)
+    pieces = dict(level=np.cumsum([0, *map(len, levels)]), chance=flat[:, 0], left=flat[:, 1], first=np.cumsum([0, *map(len, begin)]), begin=np.concatenate(begin), power=np.concatenate(power))
     return Items(**{name: xp.asarray(np.asarray(a)) for name, a in {**plain, **pieces, **given}.items()})
 
 
@@ -28,7 +30,7 @@ def fleet(seed, T, N=30, C=4, seasons=3):
     hazards = rng.uniform(0, .2, (seasons, T))
     return dict(column=rng.integers(0, C, N), start=rng.uniform(0, 1, N), fail=rng.uniform(0, .2, N), back=rng.uniform(0, .5, N),
                 season=rng.integers(-1, seasons, N), seasons=np.pad(hazards.cumsum(1), ((0, 0), (1, 0))), begin=begin,
-                power=[rng.integers(0, 900, len(b)) for b in begin])
+                power=[rng.integers(0, 900, len(b)) for b in begin], levels=[[(.3, .25), (.5, .8)] if i % 3 == 0 else [] for i in range(N)])
 
 
 def test_by_hand(xp):
@@ -59,8 +61,11 @@ def test_equals_a_walk_from_hour_to_hour(xp):
             row = given["season"][i]
             for t in range(T):
                 if state:
+                    pick, left = number(philox.words(2**40 + 9, s + 2**33, i << 32 | 2**31 | k + 1)[:2]), 0.0
+                    for upto, share in reversed(given["levels"][i]):
+                        left = share if pick < upto else left
                     piece = np.searchsorted(given["begin"][i], t, side="right") - 1
-                    want[s, given["column"][i], t] += given["power"][i][piece]
+                    want[s, given["column"][i], t] += given["power"][i][piece] - int(given["power"][i][piece] * left + .5)
                 wait -= given["back"][i] if state else np.diff(given["seasons"][row])[t] if row >= 0 else given["fail"][i]
                 if wait < 0:
                     state, k = not state, k + 1
@@ -89,6 +94,17 @@ def test_short_hours_are_those_where_a_region_lacks(xp):
         np.testing.assert_array_equal(mine, want)
 
 
+def test_levels_by_hand_and_by_chance(xp):
+    """Certain levels; and one in three stays at a quarter, one in three at half, the others out."""
+    sure = items(xp, 3, start=[1.0, 1.0], back=[NEVER] * 2, column=[0, 1], levels=[[(0.0, .5), (1.0, .8)], []], begin=[[0, 2], [0]], power=[[10, 7], [9]])
+    np.testing.assert_array_equal(to_host(lost_power(sure, 1, xp.asarray(np.arange(2)), 3, 2)), [[[2, 2, 1], [9, 9, 9]]] * 2)
+    S = 3000 if xp is np else 300
+    one = items(xp, 1, start=[1.0], levels=[[(1 / 3, .25), (2 / 3, .5)]], power=[[100]])
+    lost = to_host(lost_power(one, 3, xp.asarray(np.arange(S)), 1, 1)).ravel()
+    counts = np.array([(lost == v).sum() for v in (75, 50, 100)])
+    assert counts.sum() == S and stats.chisquare(counts).pvalue > 1e-3
+
+
 def test_items_of_one_stream_fail_together(xp):
     T = 200
     same = dict(fail=[.1] * 3, back=[.3] * 3, start=[.2] * 3, column=[0, 1, 2], stream=[4, 4, 5])
@@ -115,7 +131,7 @@ def test_stays_are_geometric_and_the_share_stays_stationary():
 
 def test_no_items_no_loss(xp):
     none = items(xp, 5, start=[0.0])
-    empty = none._replace(**{n: getattr(none, n)[:0] for n in ("column", "stream", "start", "fail", "back", "season", "begin", "power")}, first=none.first[:1])
+    empty = none._replace(**{n: getattr(none, n)[:0] for n in ("column", "stream", "start", "fail", "back", "season", "begin", "power")}, first=none.first[:1], level=none.level[:1])
     assert not to_host(lost_power(empty, 0, xp.asarray(np.arange(3)), 5, 2)).any()
 
 
@@ -124,6 +140,8 @@ def test_no_items_no_loss(xp):
     (dict(column=[0, 3]), r"column\[1\]"), (dict(stream=[0, 2**32]), r"stream\[1\]"), (dict(season=[0, 0]), r"season\[0\]"),
     (dict(begin=[[0], [1]]), "begin at hour 0"), (dict(begin=[[0, 3, 3], [0]], power=[[1, 1, 1], [1]]), "and rise"),
     (dict(power=[[2**30], [2**30]]), "add up to more"), (dict(seasons=np.zeros((1, 5)), season=[0, 0]), "seasons have shape"),
+    (dict(levels=[[(1.1, .5)], []]), r"chance\[0\]"), (dict(levels=[[], [(.5, -.1)]]), r"left\[0\]"),
+    (dict(level=[0, 1, 1]), "levels of the items don't follow"),
     (dict(seasons=np.array([[0, 1, .5, 2, 2, 2, 2]]), season=[0, 0]), r"seasons\[0\]"),
 ])
 def test_bad_items_are_named(xp, change, words):

@@ -1,5 +1,6 @@
 """Monte Carlo against exact answers: published small systems, every state enumerated, RTS-79; and the same numbers always."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -258,9 +259,80 @@ def test_stores_on_every_device(xp):
 def test_bad_stores_are_named():
     with pytest.raises(InputError, match="storage, row 0: start_mwh is 11"):
         System("A", np.ones((2, 1)), units(("G", "A", 10)), storage=with_store().storage.assign(start_mwh=11.0))
+
+
+def test_derated_states_equal_exact():
+    """Two units with derated levels, sequential, and with every hour drawn anew, against the convolution."""
+    table = pd.DataFrame(dict(region="A", capacity_mw=[10.0, 8], forced_outage_rate=[.1, .05], mttr_h=[20.0, 10], states=[[(6, .2), (3, .04)], [(4, .1)]]))
+    load = np.array([[12.0] * 6 + [15.0] * 6]).T
+    want = exact(table.drop(columns="region"), load[:, 0])
+    for sequential in (True, False):
+        got = simulate(System("A", load, table), 60_000, seed=3, sequential=sequential).system
+        for name in ("lole_hours", "lole_days", "eue_mwh"):
+            agrees(getattr(got, name), getattr(want, name))
+        assert (abs(got.lolp - want.lolp) < 4 * got.lolp_error).all()
+
+
+@pytest.mark.parametrize("columns", [dict(derated_mw=4.0, derated_rate=.2, forced_outage_rate=.1), dict(mttf_h=90.0, mttr_h=10.0)])
+def test_units_as_exact_takes_them(columns):
+    table = pd.DataFrame(dict(region="A", capacity_mw=[10.0, 10], **columns))
+    got = simulate(System("A", np.full((24, 1), 15.0), table), 20_000, seed=1).system
+    want = exact(table.drop(columns="region"), np.full(24, 15.0))
+    agrees(got.eue_mwh, want.eue_mwh)
+    agrees(got.lole_hours, want.lole_hours)
+
+
+def test_stores_in_many_regions():
+    """The ring of 14, a store in every second region, against the same without: never worse, and by no more than they hold."""
     system = many_regions()
-    with pytest.raises(InputError, match="1 stores in 14 regions"):
-        simulate(System(system.regions, system.load, system.units, storage=with_store().storage.assign(region="r3")), 2)
+    full = dict(power_mw=5.0, energy_mwh=20.0, start_mwh=20.0)
+    stored = dataclasses.replace(system, storage=pd.DataFrame(dict(region=system.regions[::2], charge_mw=0.0, **full)))
+    before, after = simulate(system, 400, seed=1), simulate(stored, 400, seed=1)
+    saved = before.totals[:, -1, 1] - after.totals[:, -1, 1]
+    assert (saved >= 0).all() and saved.max() <= 140_000 and saved.sum() > .5 * before.totals[:, -1, 1].sum()  # 7 stores of 20 MWh
+    # demand that waits is a store full at first, budgets are anew each day
+    waits = dataclasses.replace(system, responses=pd.DataFrame(dict(region=system.regions[::2], power_mw=5.0, energy_mwh=20.0, payback_mw=0.0)))
+    np.testing.assert_array_equal(simulate(waits, 50, seed=1).kwh, simulate(stored, 50, seed=1).kwh)
+
+
+def test_hydro_budget_by_hand():
+    """A river plant of 5 MW with 8 MWh a day; nothing else serves 3 MW from hour 2 on: all served for 8 / 3 hours of each day."""
+    hydro = pd.DataFrame(dict(region=["A"], power_mw=5.0, charge_mw=0.0, energy_mwh=8.0, budget="day"))
+    load = np.tile([0.0] * 2 + [3.0] * 22, 2)[:, None]
+    got = simulate(System("A", load, units(("G", "A", 0)), storage=hydro), 2).system
+    np.testing.assert_allclose(got.eue_hour_mwh, np.tile([0, 0, 0, 0, 1] + [3.0] * 19, 2))
+    months = dataclasses.replace(System("A", load, units(("G", "A", 0)), start=pd.Timestamp("2023-01-31", tz="UTC")), storage=hydro.assign(budget="month"))
+    np.testing.assert_allclose(simulate(months, 2).system.eue_hour_mwh, got.eue_hour_mwh)
+    river = System("A", load, units(("G", "A", 0)), storage=hydro.assign(budget="", inflow="Rhine"), inflow=pd.DataFrame({"Rhine": np.full(48, 1.0)}))
+    np.testing.assert_allclose(simulate(river, 2).system.eue_hour_mwh[:5], [0, 0, 0, 2, 2])  # 3 held and given; then 1 an hour
+
+
+@pytest.mark.parametrize("change, words", [
+    (dict(storage=dict(region=["A"], power_mw=5, energy_mwh=5, budget="year")), "storage, row 0: budget is year; give day, week, month or nothing"),
+    (dict(storage=dict(region=["A"], power_mw=5, energy_mwh=5, budget="month")), "give start, the time of the first hour"),
+    (dict(storage=dict(region=["A"], power_mw=5, energy_mwh=5, inflow="Rhine")), "inflow is Rhine; give a column of inflow"),
+    (dict(responses=dict(region=["Q"], power_mw=5, energy_mwh=5)), "responses, row 0: region is Q"),
+    (dict(responses=dict(region=["A"], power_mw=-5, energy_mwh=5)), "responses, row 0: power_mw is -5"),
+    (dict(load=np.array([[1.0], [-2]])), "load, hour 1, A: -2.0 is out of its range; give numbers from 0 up"),
+    (dict(weather=pd.DataFrame({"A": [1.0, 2]}, pd.date_range("2023", periods=2, freq="h", tz="US/Eastern")),
+          load=pd.DataFrame({"A": [1.0, 2]}, pd.date_range("2023", periods=2, freq="h", tz="UTC"))), "weather is in time zone US/Eastern and load in UTC"),
+    (dict(weather=np.ones((3, 1))), "weather has 3 hours and load 2"),
+    (dict(units=units(("G", "A", 10)).assign(forced_outage_rate="often")), "units, row 0: forced_outage_rate is often; give a number"),
+    (dict(units=units(("G", "A", 10)).assign(states=[[(5, .95)]])), "units, row 0: states are|states is"),
+    (dict(units=units(("G", "Z", 10)).assign(where="gen.csv, row 7")), "gen.csv, row 7: region is Z; give a region of the system"),
+    (dict(regions=["A", "A"], load=np.ones((2, 2))), "regions, row 1: A stands there twice"),
+])
+def test_bad_tables_are_named(change, words):
+    given = dict(regions=["A"], load=np.ones((2, 1)), units=units(("G", "A", 10)))
+    with pytest.raises(InputError, match=words):
+        System(**{**given, **change})
+
+
+def test_load_by_name():
+    load = pd.DataFrame({"B": [1.0, 2], "A": [3.0, 4]}, pd.date_range("2023", periods=2, freq="h", tz="UTC"))
+    system = System("AB", load, units(("G", "A", 10)))
+    np.testing.assert_array_equal(system.load, [[3, 1], [4, 2]])
+    assert system.start == pd.Timestamp("2023-01-01", tz="UTC")
 
 
 class Cut(Exception):

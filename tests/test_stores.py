@@ -14,7 +14,7 @@ def run(xp, margin, lost=None, tail=(), head=(), limits=((), ()), **store):
     G = len(store["region"])
     margin = np.array(margin)
     lost = np.zeros((1, len(margin) + 2 * len(tail) + G, margin.shape[1]), int) if lost is None else lost
-    plain = dict(there=[0] * G, out_share=[1.0] * G, in_share=[1.0] * G, kept=[1.0] * G)
+    plain = dict(there=[0] * G, out_share=[1.0] * G, in_share=[1.0] * G, kept=[1.0] * G, rank=[0] * G, row=[-1] * G, inflow=np.zeros((0, margin.shape[1]), int))
     stores = Stores(**{name: xp.asarray(np.asarray(a)) for name, a in {**plain, **store}.items()})
     arrays = [xp.asarray(np.asarray(a)) for a in (lost, margin, np.array(tail, int), np.array(head, int), np.array(limits, int), np.array(limits, int))]
     return [to_host(a) for a in run_stores(stores, *arrays)]
@@ -96,11 +96,27 @@ def test_published_two_regions(xp):
     np.testing.assert_allclose(chance @ held[:, 0], [6561, 7682.202], rtol=1e-12)
 
 
-def random_case(seed, S, R=4, E=5, G=5, T=30):
+def test_ranks(xp):
+    """A battery and customers who wait: they wait only when it is empty, and get theirs back before it fills."""
+    given, held = run(xp, [[-8, -8, 5, 5, 9]], region=[0, 0], give=[10, 10], take=[10, 10], room=[10, 12], there=[10, 12], rank=[0, 1])
+    np.testing.assert_array_equal(held[0], [[2, 0, 0, 4, 10], [12, 6, 11, 12, 12]])
+    np.testing.assert_array_equal(given[0, 0], [8, 8, 0, 0, 0])
+
+
+def test_inflow_and_budgets(xp):
+    """A reservoir that nothing but its river fills: 5 an hour up to 12; and a budget of 7, anew every second hour."""
+    river, budget = [5, 5, 5, 5, 0], [7, 0, 7, 0, 7]
+    given, held = run(xp, [[0, 0, 0, -20, -20]], region=[0, 0], give=[9, 4], take=[0, 0], room=[12, 7], there=[1, 0], row=[0, 1], inflow=[river, budget])
+    np.testing.assert_array_equal(held[0], [[6, 11, 12, 3, 0], [7, 7, 7, 3, 3]])
+    np.testing.assert_array_equal(given[0, 0], [0, 0, 0, 13, 7])
+
+
+def random_case(seed, S, R=4, E=5, G=5, T=30, ranks=1):
     rng = np.random.default_rng(seed)
     tail = rng.integers(0, R, E)
     store = dict(region=rng.integers(0, R, G), give=rng.integers(1, 40, G), take=rng.integers(0, 40, G), room=rng.integers(40, 200, G),
-                 there=rng.integers(0, 40, G), out_share=rng.uniform(.7, 1, G), in_share=rng.uniform(.7, 1, G), kept=rng.uniform(.9, 1, G))
+                 there=rng.integers(0, 40, G), out_share=rng.uniform(.7, 1, G), in_share=rng.uniform(.7, 1, G), kept=rng.uniform(.9, 1, G),
+                 rank=rng.integers(0, ranks, G), row=rng.integers(-1, 2, G), inflow=rng.integers(0, 9, (2, T)) * (ranks > 1))
     limits = np.sort(rng.integers(0, 60, (2, E)), axis=0)[::-1]
     lost = rng.integers(0, 60, (S, R + 2 * E + G, T)) * (rng.random((S, R + 2 * E + G, T)) < .3)
     lost[:, R:R + 2 * E] = np.minimum(lost[:, R:R + 2 * E], np.tile(limits[0], 2)[:, None])
@@ -140,8 +156,49 @@ def _nothing_left_to_give(margin, lost, more, given, held, kept):
                 assert unserved(lack - could * (np.arange(R) == r)) == now
 
 
-def test_same_on_every_device(xp):
-    margin, lost, more = random_case(5, 4)
+def by_sets(margin, lost, tail, head, limits, **store):
+    """The same rule in plain words, unserved amounts by the worst set of regions (`cuts`)."""
+    S, (R, T), E, G = len(lost), margin.shape, len(tail), len(store["region"])
+    given, held = np.zeros((S, R, T), int), np.zeros((S, G, T), int)
+    for s in range(S):
+        energy = store["there"].copy()
+        for t in range(T):
+            ways = [np.minimum(limits[0] - lost[s, R + side * E:R + (side + 1) * E, t], limits[1]) for side in range(2)]
+            unserved = lambda lack, ways=ways: int(split_shortage(lack[None], np.maximum(lack, 0)[None], tail, head, *ways)[0].sum())  # noqa: E731
+            at = lambda g: np.arange(R) == store["region"][g]  # noqa: E731
+            energy = (energy * store["kept"]).astype(int)
+            for g in np.flatnonzero(store["row"] >= 0):
+                energy[g] = min(energy[g] + store["inflow"][store["row"][g], t], store["room"][g])
+            lack, is_out = lost[s, :R, t] - margin[:, t], lost[s, R + 2 * E:, t] > 0
+            now, used = unserved(lack), is_out.copy()
+            for g in sorted(range(G), key=lambda g, e=energy: (store["rank"][g], -e[g] / store["give"][g], g)):
+                if now and not is_out[g] and energy[g]:
+                    most = min(store["give"][g], int(energy[g] * store["out_share"][g]))
+                    gives = now - unserved(lack - most * at(g))
+                    energy[g] -= min(energy[g], int(np.ceil(gives / store["out_share"][g])))
+                    lack = lack - gives * at(g)
+                    given[s, store["region"][g], t] += gives
+                    used[g], now = gives > 0, now - gives
+            for g in sorted(range(G), key=lambda g, e=energy: (-store["rank"][g], e[g] / store["give"][g], g)):
+                if not used[g] and energy[g] < store["room"][g]:
+                    takes = min(store["take"][g], int(np.ceil((store["room"][g] - energy[g]) / store["in_share"][g])))
+                    takes -= unserved(lack + takes * at(g)) - now
+                    lack = lack + takes * at(g)
+                    energy[g] = min(energy[g] + int(takes * store["in_share"][g]), store["room"][g])
+            held[s, :, t] = energy
+    return given, held
+
+
+@pytest.mark.parametrize("seed, size", [(1, {}), (2, dict(R=9, E=14, G=8)), (3, dict(R=6, E=4, G=9, ranks=3))])
+def test_equals_the_rule_by_sets_of_regions(seed, size):
+    margin, lost, more = random_case(seed, 6, **size)
+    for mine, want in zip(run(np, margin, lost, **more), by_sets(margin, lost, **more), strict=True):
+        np.testing.assert_array_equal(mine, want)
+
+
+@pytest.mark.parametrize("size", [{}, dict(R=20, E=40, G=30, ranks=2)])
+def test_same_on_every_device(xp, size):
+    margin, lost, more = random_case(5, 4, **size)
     for mine, want in zip(run(xp, margin, lost, **more), run(np, margin, lost, **more), strict=True):
         np.testing.assert_array_equal(mine, want)
 
@@ -149,8 +206,9 @@ def test_same_on_every_device(xp):
 @pytest.mark.parametrize("change, words", [
     (dict(region=[1]), r"region\[0\]"), (dict(there=[60]), r"there\[0\]"), (dict(out_share=[0.0]), r"out_share\[0\]"),
     (dict(in_share=[np.nan]), r"in_share\[0\]"), (dict(kept=[1.1]), r"kept\[0\]"), (dict(lost=np.zeros((1, 3, 2), int)), "lost has shape"),
-    (dict(margin=np.zeros((13, 2), int)), "13 regions"), (dict(tail=[0], head=[3], limits=np.ones((2, 1))), r"head\[0\]"),
-    (dict(region=[0] * 300, give=[1] * 300, take=[1] * 300, room=[1] * 300), "300 stores"),
+    (dict(rank=[-1]), r"rank\[0\]"), (dict(row=[0]), r"row\[0\]"), (dict(inflow=np.zeros((1, 3), int), row=[0]), "inflow has shape"),
+    (dict(inflow=-np.ones((1, 2), int), row=[0]), r"inflow\[0\]"), (dict(tail=[0], head=[3], limits=np.ones((2, 1))), r"head\[0\]"),
+    (dict(region=[0] * 5000, give=[1] * 5000, take=[1] * 5000, room=[1] * 5000), "5000 stores"),
 ])
 def test_bad_input_is_named(xp, change, words):
     with pytest.raises(ValueError, match=words):

@@ -7,7 +7,7 @@ import pandas as pd
 from cukernels.chronology import Items
 from cukernels.stores import Stores
 
-from gridmap.adequacy.system import KW
+from gridmap.adequacy.system import BUDGETS, KW
 
 _NO_LIMIT_MW = 1e6  # limits at and above this are none
 _SURE = 100.0  # hazard of an hour that nothing survives
@@ -46,15 +46,36 @@ def problem(system, sequential=True):
         rows.append(_rows(lines, R + side * E + pair, [_one(int(kw)) for kw in _kw(way)]))
     stores = system.storage.assign(stream=3 * 2**30 + np.arange(len(system.storage)), season="")
     rows.append(_rows(stores, R + 2 * E + np.arange(len(stores)), [_one(1)] * len(stores)))
+    waits = len(system.responses)
     table = pd.concat(rows, ignore_index=True)
     return Problem(_everything_in(region, pieces, load.shape) + _kw(system.weather).T - load, np.maximum(load, 0), tail, head, *limits,
-                   _items(table, system, sequential), _stores(system), R + 2 * E + len(stores))
+                   _items(table, system, sequential), _stores(system), R + 2 * E + len(stores) + waits)
 
 
 def _stores(system):
-    kw = lambda column: _kw(system.storage[column].to_numpy(float))  # noqa: E731
-    return Stores(system.row(system.storage["region"]), kw("power_mw"), kw("charge_mw"), kw("energy_mwh"), kw("start_mwh"),
-                  *(system.storage[f"{way}_efficiency"].to_numpy(float) for way in ("discharge", "charge", "carryover")))
+    """Storage, then demand that waits: that is a store full at first, paid back before the others fill."""
+    rows, waits, T = system.storage, system.responses, len(system.load)
+    both = lambda storage, response: np.concatenate([storage, response])  # noqa: E731
+    kw = lambda storage, response: both(_kw(rows[storage].to_numpy(float)), _kw(waits[response].to_numpy(float)))  # noqa: E731
+    share = lambda way: both(rows[f"{way}_efficiency"].to_numpy(float), np.ones(len(waits)))  # noqa: E731
+    fill = both(rows["charge_efficiency"].to_numpy(float), 1 / (1 + waits["interest"].to_numpy(float)))
+    last = int(rows["priority"].max()) + 1 if len(rows) else 1
+    kinds = sorted({kind for kind in zip(rows["inflow"], rows["budget"], rows["energy_mwh"].where(rows["budget"].ne(""), 0.0), strict=True) if kind[:2] != ("", "")})
+    of = [kinds.index((i, b, e if b else 0.0)) if (i, b) != ("", "") else -1 for i, b, e in zip(rows["inflow"], rows["budget"], rows["energy_mwh"], strict=True)]
+    inflow = np.array([_inflow(system, *kind) for kind in kinds], np.int64).reshape(len(kinds), T)
+    return Stores(both(system.row(rows["region"]), system.row(waits["region"])), kw("power_mw", "power_mw"), kw("charge_mw", "payback_mw"),
+                  kw("energy_mwh", "energy_mwh"), kw("start_mwh", "energy_mwh"), share("discharge"), fill, share("carryover"),
+                  both(rows["priority"].to_numpy(int), np.full(len(waits), last)), both(np.array(of, int), np.full(len(waits), -1)), inflow)
+
+
+def _inflow(system, column, budget, energy_mwh):
+    """(T,) kW: water as the column says, or the whole budget in the first hour of each of its periods."""
+    if column:
+        return _kw(system.inflow[column].to_numpy(float))
+    T = len(system.load)
+    first = np.arange(T) % BUDGETS[budget] == 0 if BUDGETS[budget] else np.diff(
+        pd.date_range(system.start, periods=T, freq="h").month, prepend=-1) != 0
+    return np.where(first, _kw(energy_mwh), 0)
 
 
 def _unit_pieces(system):
@@ -101,9 +122,27 @@ def _pieces(begin, kw):
 
 
 def _rows(table, column, pieces):
-    return pd.DataFrame(dict(column=column, stream=table["stream"].to_numpy(np.int64), q=table["forced_outage_rate"].to_numpy(float),
+    states = table["states"] if "states" in table else [()] * len(table)
+    return pd.DataFrame(dict(column=column, stream=table["stream"].to_numpy(np.int64), q=away(table).to_numpy(float), states=list(states),
+                             capacity=table["capacity_mw"].to_numpy(float) if "capacity_mw" in table else 1.0,
                              mttr=table["mttr_h"].to_numpy(float), season=table["season"].to_numpy(object), begin=[p[0] for p in pieces],
                              power=[p[1] for p in pieces], most=[p[1].max() for p in pieces]))
+
+
+def away(table):
+    """(N,) share of time in which a unit is not wholly in: out, or derated."""
+    away = table["forced_outage_rate"].astype(float)
+    return away + [sum(share for _, share in states) for states in table["states"]] if "states" in table else away
+
+
+def _levels(table):
+    """level, chance, left of `chronology.Items` from the states of units."""
+    chance, left = [], []
+    for q, capacity, states in zip(table["q"], table["capacity"], table["states"], strict=True):
+        chance.append(np.minimum(np.cumsum([share for _, share in states]) / q, 1.0) if states else np.zeros(0))
+        left.append([mw / capacity for mw, _ in states])
+    flat = lambda parts: np.concatenate([*parts, np.zeros(0)])  # noqa: E731
+    return np.cumsum([0, *map(len, chance)]), flat(chance), flat(left)
 
 
 def _items(table, system, sequential):
@@ -117,7 +156,7 @@ def _items(table, system, sequential):
     first = np.cumsum([0, *map(len, table["begin"])])
     begin, power = (np.concatenate([*table[name], np.zeros(0, np.int64)]) for name in ("begin", "power"))
     return Items(table["column"].to_numpy(), table["stream"].to_numpy(), np.where(seasonal, start, q), _hazard(fail), _hazard(back),
-                 season, first, begin, power, sums)
+                 season, first, begin, power, sums, *_levels(table))
 
 
 def _seasons(table, seasonal, back, system):

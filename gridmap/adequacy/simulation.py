@@ -39,8 +39,8 @@ def simulate(system, samples, seed=0, *, sequential=True, groups=None, relative_
         raise InputError(f"{samples} samples have no error: draw 2 or more")
     if metric not in NAMES:
         raise InputError(f"metric {metric!r} is unknown: use one of {', '.join(NAMES)}")
-    if len(system.storage) and (len(system.regions) > MOST_REGIONS or len(system.storage) > MOST_STORES):
-        raise InputError(f"{len(system.storage)} stores in {len(system.regions)} regions: {MOST_STORES} in {MOST_REGIONS} are run; join some")
+    if len(system.storage) + len(system.responses) > MOST_STORES:
+        raise InputError(f"{len(system.storage) + len(system.responses)} stores: {MOST_STORES} are run; join those of a region that are alike")
     problem = draws.problem(system, sequential)
     names, members = _places(system, groups or {})
     tally = Tally(samples, members, _peaks(problem.margin, members))

@@ -17,12 +17,13 @@ __device__ inline int leave_season(int t, double wait, const double* sums, int T
     return low < T ? low : T;
 }
 
-__device__ inline int mark(const int* begin, const int* power, int piece, int last, int t, int until, int* change, int T) {
+__device__ inline int mark(const int* begin, const int* power, int piece, int last, int t, int until, int* change, int T, double left) {
     while (piece < last && begin[piece + 1] <= t) piece++;
     int p = piece, now = 0;
     while (true) {
-        atomicAdd(&change[t], power[p] - now);
-        now = power[p];
+        int lost = power[p] - (int)(power[p] * left + 0.5);
+        atomicAdd(&change[t], lost - now);
+        now = lost;
         if (p == last || begin[p + 1] >= until) break;
         t = begin[++p];
     }
@@ -32,7 +33,7 @@ __device__ inline int mark(const int* begin, const int* power, int piece, int la
 
 extern "C" __global__ void walk(const int* column, const long long* stream, const double* start, const double* fail, const double* back,
                                 const int* season, const int* first, const int* begin, const int* power, const double* seasons,
-                                u64 seed, const long long* samples, int* lost, int N, int C, int T, long long count) {
+                                const int* level, const double* chance, const double* share, u64 seed, const long long* samples, int* lost, int N, int C, int T, long long count) {
     for (long long k = blockIdx.x * (long long)blockDim.x + threadIdx.x; k < count; k += (long long)gridDim.x * blockDim.x) {
         int i = (int)(k % N), t = 0, piece = first[i], last = first[i + 1] - 1;
         long long s = k / N;
@@ -47,7 +48,14 @@ extern "C" __global__ void walk(const int* column, const long long* stream, cons
             int until;
             if (out) {
                 until = leave(t, wait, back[i], T);
-                piece = mark(begin, power, piece, last, t, until, change, T);
+                double left = 0.0;
+                if (level[i] < level[i + 1]) {
+                    Words pick = philox_words(seed, sample, base | 2147483648ull | draw);
+                    double u = philox_unit(pick.w[0], pick.w[1]);
+                    for (int n = level[i]; n < level[i + 1]; n++)
+                        if (u < chance[n]) { left = share[n]; break; }
+                }
+                piece = mark(begin, power, piece, last, t, until, change, T, left);
             } else if (season[i] >= 0) {
                 until = leave_season(t, wait, seasons + (long long)season[i] * (T + 1), T);
             } else {

@@ -1,4 +1,4 @@
-"""What is out in every hour: two-state items that fail and come back, walked from change to change.
+"""What is out in every hour: items that fail, wholly or in part, and come back, walked from change to change.
 
 Time is whole hours. An item that is in at hour t is out at t + 1 with a chance that depends on the item (and, where asked,
 on t); one that is out comes back likewise. So its stays are geometric, and one logarithm a stay is all the chance needed.
@@ -14,7 +14,7 @@ from .backend import array_module, grid, launch, on_device, to_host
 from .philox import log_same_bits, philox, unit
 from .threads import in_threads
 
-_32, _ONE = np.uint64(32), np.uint64(1)
+_32, _ONE, _LEVEL = np.uint64(32), np.uint64(1), np.uint64(2**31)
 
 
 class Items(NamedTuple):
@@ -27,6 +27,9 @@ class Items(NamedTuple):
     first (N+1,) int32: where each item's pieces begin. begin (P,) int32: first hour of a piece, 0 for an item's first.
     power (P,) int32 >= 0: what is lost in an hour of the piece while the item is out.
     seasons (B, T+1) float64: sums of failure hazards over the hours before each, from 0.
+    level (N+1,) int32: where each item's derated levels begin; most items have none. chance (L,) float64, 0 .. 1: the chance
+    that a stay out is at this level of the item or one before it; with what is left to 1 everything is out. left (L,)
+    float64, 0 .. 1: the share of the power that a level leaves.
     """
 
     column: np.ndarray
@@ -39,6 +42,9 @@ class Items(NamedTuple):
     begin: np.ndarray
     power: np.ndarray
     seasons: np.ndarray
+    level: np.ndarray
+    chance: np.ndarray
+    left: np.ndarray
 
 
 def lost_power(items, seed, samples, hours, columns):
@@ -78,7 +84,7 @@ def _checked(items, seed, samples, hours, columns):
     xp = array_module(*items, samples)
     if not 0 <= int(seed) < 2**64:
         raise ValueError(f"seed {seed} is outside 0 .. 2**64-1: choose another")
-    kinds = (np.int32, np.int64, float, float, float, np.int32, np.int32, np.int32, np.int32, float)
+    kinds = (np.int32, np.int64, float, float, float, np.int32, np.int32, np.int32, np.int32, float, np.int32, float, float)
     items = Items(*(xp.ascontiguousarray(xp.asarray(a, dtype=kind)) for a, kind in zip(items, kinds, strict=True)))
     N, B = len(items.column), len(items.seasons)
     if items.seasons.shape != (B, hours + 1):
@@ -86,9 +92,13 @@ def _checked(items, seed, samples, hours, columns):
     for name, good in (("column", (items.column >= 0) & (items.column < columns)), ("stream", (items.stream >= 0) & (items.stream < 2**32)),
                        ("start", (items.start >= 0) & (items.start <= 1)), ("fail", items.fail >= 0), ("back", items.back >= 0),
                        ("season", (items.season >= -1) & (items.season < B)), ("power", items.power >= 0),
-                       ("seasons", xp.isfinite(items.seasons).all(axis=1) & (items.seasons[:, :1] == 0).all(axis=1) & (xp.diff(items.seasons, axis=1) >= 0).all(axis=1))):
+                       ("seasons", xp.isfinite(items.seasons).all(axis=1) & (items.seasons[:, :1] == 0).all(axis=1) & (xp.diff(items.seasons, axis=1) >= 0).all(axis=1)),
+                       ("chance", (items.chance >= 0) & (items.chance <= 1)), ("left", (items.left >= 0) & (items.left <= 1))):
         if not bool(good.all()):
             raise ValueError(f"{name}[{int(np.argmin(to_host(good)))}] is out of its range: correct it")
+    level = to_host(items.level)
+    if len(level) != N + 1 or level[0] != 0 or level[-1] != len(items.chance) or (np.diff(level) < 0).any() or len(items.left) != len(items.chance):
+        raise ValueError("the levels of the items don't follow each other: give where each item's begin, the same number twice for none")
     _check_pieces(N, columns, *(to_host(a) for a in (items.first, items.begin, items.power, items.column)))
     return xp, items, xp.ascontiguousarray(xp.asarray(samples).astype(np.int64))
 
@@ -161,12 +171,24 @@ def _walk(items, seed, sample, i, change):
         draw += _ONE
         if out:
             until = _leave(t, wait, items.back[i], T)
-            piece = _mark(items, i, piece, t, until, change)
+            piece = _mark(items, i, piece, t, until, change, _left(items, i, seed, sample, base | _LEVEL | draw))
         elif items.season[i] >= 0:
             until = _leave_season(t, wait, items.seasons[items.season[i]])
         else:
             until = _leave(t, wait, items.fail[i], T)
         t, out = until, not out
+
+
+@njit(cache=True, nogil=True)
+def _left(items, i, seed, sample, number):
+    """The share of its power that the item keeps through this stay out."""
+    if items.level[i] < items.level[i + 1]:
+        a, b, _, _ = philox(seed, sample, number)
+        u = unit(a, b)
+        for level in range(items.level[i], items.level[i + 1]):
+            if u < items.chance[level]:
+                return items.left[level]
+    return 0.0
 
 
 @njit(cache=True, nogil=True)
@@ -191,15 +213,16 @@ def _leave_season(t, wait, sums):
 
 
 @njit(cache=True, nogil=True)
-def _mark(items, i, piece, t, until, change):
+def _mark(items, i, piece, t, until, change, left):
     """Power lost in hours t .. until, as changes. Returns the piece of hour t, from which the next search goes on."""
     last, T = items.first[i + 1] - 1, len(change)
     while piece < last and items.begin[piece + 1] <= t:
         piece += 1
-    p, now = piece, 0
+    p, now = piece, np.int32(0)
     while True:
-        change[t] += items.power[p] - now
-        now = items.power[p]
+        lost = items.power[p] - np.int32(items.power[p] * left + 0.5)
+        change[t] += lost - now
+        now = lost
         if p == last or items.begin[p + 1] >= until:
             break
         p += 1

@@ -1,8 +1,10 @@
-"""Stores (batteries, reservoirs) that fill from what is left over and empty where something is missing, hour by hour.
+"""Stores (batteries, reservoirs, demand that waits) that fill from what is left over and empty where something is missing.
 
-One rule, no foresight. In an hour that lacks power, stores give in the order of how long they could go on, longest first,
-each only what lowers the least unserved amount (the worst set of regions, see `cuts`). Then those that gave nothing fill,
-the one that could go on shortest first, from whatever does not raise that amount again. All amounts are integers.
+One rule, hour by hour, no foresight. In an hour that lacks power, stores give in the order of their rank, within a rank the
+one that could go on longest first, each only what lowers the least unserved amount. Then those that gave nothing fill, the
+highest rank first, within a rank the one that could go on shortest, from whatever does not raise that amount again. What
+lowers and raises it is found by augmenting one maximum flow of the hour, so any number of regions will do. All amounts are
+integers.
 """
 
 from typing import NamedTuple
@@ -11,10 +13,10 @@ import numpy as np
 from numba import njit
 
 from .backend import array_module, grid, launch, on_device, to_host
-from .cuts import MOST_REGIONS
 from .threads import in_threads
 
-MOST_STORES = 256  # as in stores.cu
+MOST_STORES = 4096  # of one system: the next one is looked for among all
+
 
 class Stores(NamedTuple):
     """G stores. NumPy or CuPy, all of one kind; power and energy in one unit, whole numbers, steps of an hour.
@@ -22,6 +24,8 @@ class Stores(NamedTuple):
     region (G,) int32. give, take, room (G,) int64 >= 0: most given and taken in an hour, as the network sees it, and most
     held. there (G,) int64: held at the beginning. out_share, in_share, kept (G,) float64, 0 .. 1 (out_share above 0):
     what reaches the network of what leaves the store, what reaches the store of what is taken, what is left after an hour.
+    rank (G,) int32: lower ranks empty first, higher ranks fill first. row (G,) int32: row of `inflow`, -1 for none.
+    inflow (F, T) int64 >= 0: what runs in at the beginning of each hour, up to the room; the rest runs over.
     """
 
     region: np.ndarray
@@ -32,6 +36,12 @@ class Stores(NamedTuple):
     out_share: np.ndarray
     in_share: np.ndarray
     kept: np.ndarray
+    rank: np.ndarray
+    row: np.ndarray
+    inflow: np.ndarray
+
+
+_KINDS = (np.int32, np.int64, np.int64, np.int64, np.int64, float, float, float, np.int32, np.int32, np.int64)
 
 
 def run_stores(stores, lost, margin, tail, head, forward, backward):
@@ -39,150 +49,212 @@ def run_stores(stores, lost, margin, tail, head, forward, backward):
 
     stores: `Stores`. lost: (S, R + 2 E + G, T) int32, as `chronology.lost_power` makes it: what is lost of each region,
     of each corridor tail -> head, then head -> tail, and for each store above 0 where it is out (it then keeps what it has).
-    margin: (R, T) int64, what a region has over its load with everything in; R <= 12. tail, head: (E,) int32.
+    margin: (R, T) int64, what a region has over its load with everything in. tail, head: (E,) int32.
     forward, backward: (2, E) int64, the sum of all lines of a corridor, and the most it carries whatever is in.
 
     given: to each region. held: at the end of each hour. Power that is given rounds up what leaves a store, what is taken
-    rounds down. Raises ValueError for shapes that don't fit, more than 12 regions or 256 stores, and numbers out of their range.
-    Source: the greedy order for emptying is that of M. P. Evans, S. H. Tindemans, D. Angeli, IEEE Trans. Smart Grid 10 (2019) 4133.
+    rounds down. Raises ValueError for shapes that don't fit, more than 4096 stores, and numbers out of their range.
+    Source: the greedy order for emptying is that of M. P. Evans, S. H. Tindemans, D. Angeli, IEEE Trans. Smart Grid 10 (2019)
+    4133; the flows are augmented along shortest ways (J. Edmonds, R. M. Karp, J. ACM 19 (1972) 248).
     """
     xp = array_module(*stores, lost, margin, tail, head, forward, backward)
-    kinds = (np.int32, np.int64, np.int64, np.int64, np.int64, float, float, float)
-    stores = Stores(*(xp.ascontiguousarray(xp.asarray(a, dtype=k)) for a, k in zip(stores, kinds, strict=True)))
+    stores = Stores(*(xp.ascontiguousarray(xp.asarray(a, dtype=k)) for a, k in zip(stores, _KINDS, strict=True)))
     margin, forward, backward = (xp.ascontiguousarray(xp.asarray(a, dtype=np.int64)) for a in (margin, forward, backward))
     lost, tail, head = (xp.ascontiguousarray(xp.asarray(a, dtype=np.int32)) for a in (lost, tail, head))
-    _check(stores, lost, margin, tail, head, forward, backward)
-    S, (R, T), G = len(lost), margin.shape, len(stores.region)
+    _check(xp, stores, lost, margin, tail, head, forward, backward)
+    first, arc = (xp.asarray(a) for a in _arcs_by_region(to_host(tail), to_host(head), len(margin)))
+    S, (R, T), G, E = len(lost), margin.shape, len(stores.region), len(tail)
     given, held = xp.zeros((S, R, T), np.int64), xp.zeros((S, G, T), np.int64)
     if on_device(lost):
-        launch("stores", "run_samples", grid(S, 64), 64, *stores, lost, margin, tail, head, forward, backward, given, held,
-               np.int32(R), np.int32(len(tail)), np.int32(G), np.int32(T), np.int32(S))
+        room, work, flags = xp.empty((S, 2 * E), np.int64), xp.empty((S, 4, R), np.int64), xp.empty((S, 2, G), np.uint8)
+        launch("stores", "run_samples", grid(S, 64), 64, *stores, lost, margin, tail, head, forward, backward, first, arc, room, work, flags,
+               given, held, np.int32(R), np.int32(E), np.int32(G), np.int32(T), np.int32(S))
     else:
-        in_threads(_run_samples, S, stores, lost, margin, tail, head, forward, backward, given, held, least=1)
+        in_threads(_run_samples, S, stores, lost, margin, tail, head, forward, backward, first, arc, given, held, least=1)
     return given, held
 
 
-def _check(stores, lost, margin, tail, head, forward, backward):
+def _check(xp, stores, lost, margin, tail, head, forward, backward):
     R, T = margin.shape
     E, G = len(tail), len(stores.region)
-    if not 1 <= R <= MOST_REGIONS:
-        raise ValueError(f"there are {R} regions: stores run in 1 to {MOST_REGIONS}, whose sets are enumerated")
     if lost.shape[1:] != (R + 2 * E + G, T) or head.shape != (E,) or forward.shape != (2, E) or backward.shape != (2, E):
         raise ValueError(f"lost has shape {lost.shape} and the limits {forward.shape}: pass (S, {R + 2 * E + G}, {T}) and (2, {E})")
     if G > MOST_STORES:
         raise ValueError(f"there are {G} stores: join those of a region that are alike, to {MOST_STORES} at most")
+    if stores.inflow.shape[1:] != (T,):
+        raise ValueError(f"inflow has shape {stores.inflow.shape}: pass rows of {T} hours")
     share = lambda a: (a >= 0) & (a <= 1)  # noqa: E731
     for name, good in (("region", (stores.region >= 0) & (stores.region < R)), ("give", stores.give >= 0), ("take", stores.take >= 0),
                        ("room", stores.room >= 0), ("there", (stores.there >= 0) & (stores.there <= stores.room)),
                        ("out_share", share(stores.out_share) & (stores.out_share > 0)), ("in_share", share(stores.in_share)), ("kept", share(stores.kept)),
-                       ("tail", (tail >= 0) & (tail < R)), ("head", (head >= 0) & (head < R)),
+                       ("rank", stores.rank >= 0), ("row", (stores.row >= -1) & (stores.row < len(stores.inflow))),
+                       ("inflow", (stores.inflow >= 0).all(axis=1)), ("tail", (tail >= 0) & (tail < R)), ("head", (head >= 0) & (head < R)),
                        ("forward", (forward >= 0).all(axis=0)), ("backward", (backward >= 0).all(axis=0))):
         if not bool(good.all()):
             raise ValueError(f"{name}[{int(np.argmin(to_host(good)))}] is out of its range: correct it")
 
 
+def _arcs_by_region(tail, head, R):
+    """first (R+1,), arc (2E,) int32: the arcs that leave each region; arc 2e leads from tail to head of e, 2e + 1 back."""
+    ends = np.stack([tail, head], axis=1).ravel()
+    return np.searchsorted(np.sort(ends, kind="stable"), np.arange(R + 1)).astype(np.int32), np.argsort(ends, kind="stable").astype(np.int32)
+
+
 @njit(cache=True, nogil=True)
-def _run_samples(stores, lost, margin, tail, head, forward, backward, given, held, first, last):
+def _run_samples(stores, lost, margin, tail, head, forward, backward, first, arc, given, held, begin, end):
     (R, T), E, G = margin.shape, len(tail), len(stores.region)
-    lack, limit, energy, used = np.empty(R, np.int64), np.empty((2, E), np.int64), np.empty(G, np.int64), np.empty(G, np.bool_)
-    for s in range(first, last):
+    energy, free, used = np.empty(G, np.int64), np.empty(G, np.bool_), np.empty(G, np.bool_)
+    lack, stock, room = np.empty(R, np.int64), np.empty(R, np.int64), np.empty(2 * E, np.int64)
+    queue, via = np.empty(R, np.int64), np.empty(R, np.int64)
+    for s in range(begin, end):
         energy[:] = stores.there
         for t in range(T):
             short, full = False, True
             for r in range(R):
-                lack[r] = lost[s, r, t] - margin[r, t]
-                short |= lack[r] > 0
+                over = margin[r, t] - lost[s, r, t]
+                stock[r], lack[r] = max(over, 0), max(-over, 0)
+                short |= over < 0
             for g in range(G):
                 energy[g] = int(energy[g] * stores.kept[g])
+                if stores.row[g] >= 0:
+                    energy[g] = min(energy[g] + stores.inflow[stores.row[g], t], stores.room[g])
                 used[g] = lost[s, R + 2 * E + g, t] > 0
                 full &= energy[g] == stores.room[g]
             if short or not full:
                 for e in range(E):
-                    limit[0, e] = min(forward[0, e] - lost[s, R + e, t], forward[1, e])
-                    limit[1, e] = min(backward[0, e] - lost[s, R + E + e, t], backward[1, e])
-                unserved = _unserved(lack, tail, head, limit) if short else 0
+                    room[2 * e] = min(forward[0, e] - lost[s, R + e, t], forward[1, e])
+                    room[2 * e + 1] = min(backward[0, e] - lost[s, R + E + e, t], backward[1, e])
+                unserved = 0
+                if short:
+                    for r in range(R):
+                        if lack[r] > 0:
+                            lack[r] -= _fetch(r, lack[r], stock, room, tail, head, first, arc, queue, via)
+                            unserved += lack[r]
                 if unserved > 0:
-                    unserved = _empty(stores, energy, used, lack, tail, head, limit, unserved, given[s, :, t])
-                _fill(stores, energy, used, lack, tail, head, limit, unserved, short)
+                    _empty(stores, energy, used, free, unserved, lack, room, tail, head, first, arc, queue, via, given[s, :, t])
+                _fill(stores, energy, used, free, stock, room, tail, head, first, arc, queue, via)
             held[s, :, t] = energy
 
 
 @njit(cache=True, nogil=True)
-def _empty(stores, energy, used, lack, tail, head, limit, unserved, given):
-    """Stores that give are `used`; returns what stays unserved. The others are free to fill."""
-    free = ~used
-    for _ in range(len(energy)):
-        if unserved == 0:
-            break
-        g = _next(energy, stores.give, free, True)
-        if g < 0:
-            break
-        free[g] = False
-        r, most = stores.region[g], min(stores.give[g], int(energy[g] * stores.out_share[g]))
-        lack[r] -= most
-        now = _unserved(lack, tail, head, limit)
-        gives = unserved - now
-        lack[r] += most - gives
-        energy[g] -= min(energy[g], int(np.ceil(gives / stores.out_share[g])))
-        given[r] += gives
-        used[g] = gives > 0
-        unserved = now
-    return unserved
-
-
-@njit(cache=True, nogil=True)
-def _fill(stores, energy, used, lack, tail, head, limit, unserved, short):
-    free, some = ~used, False
-    for g in range(len(energy)):
-        free[g] &= energy[g] < stores.room[g] and stores.in_share[g] > 0
-        some |= free[g]
-    while some:
-        g = _next(energy, stores.give, free, False)
+def _empty(stores, energy, used, free, unserved, lack, room, tail, head, first, arc, queue, via, given):
+    """Stores that give, or are out, are `used`: they don't fill in this hour."""
+    free[:] = ~used
+    while unserved > 0:
+        g = _next(stores, energy, free, True)
         if g < 0:
             return
         free[g] = False
-        r, takes = stores.region[g], min(stores.take[g], int(np.ceil((stores.room[g] - energy[g]) / stores.in_share[g])))
-        lack[r] += takes
-        if short or lack[r] > 0:  # else everybody still has enough of their own
-            missing = _unserved(lack, tail, head, limit) - unserved
-            lack[r] -= missing
-            takes -= missing
-            short = True
+        r, most = stores.region[g], min(stores.give[g], int(energy[g] * stores.out_share[g]))
+        gives = _bring(r, most, lack, room, tail, head, first, arc, queue, via)
+        energy[g] -= min(energy[g], int(np.ceil(gives / stores.out_share[g])))
+        given[r] += gives
+        used[g] = gives > 0
+        unserved -= gives
+
+
+@njit(cache=True, nogil=True)
+def _fill(stores, energy, used, free, stock, room, tail, head, first, arc, queue, via):
+    some = False
+    for g in range(len(energy)):
+        free[g] = not used[g] and energy[g] < stores.room[g] and stores.in_share[g] > 0 and stores.take[g] > 0
+        some |= free[g]
+    while some:
+        g = _next(stores, energy, free, False)
+        if g < 0:
+            return
+        free[g] = False
+        takes = min(stores.take[g], int(np.ceil((stores.room[g] - energy[g]) / stores.in_share[g])))
+        takes = _fetch(stores.region[g], takes, stock, room, tail, head, first, arc, queue, via)
         energy[g] = min(energy[g] + int(takes * stores.in_share[g]), stores.room[g])
 
 
 @njit(cache=True, nogil=True)
-def _next(energy, give, free, longest):
-    """The free store that can go on longest (or shortest) at its full power, the first of equals; -1 for none."""
+def _next(stores, energy, free, empties):
+    """The free store whose turn it is, the first of equals; -1 for none."""
     best = -1
     for g in range(len(energy)):
-        if free[g] and give[g] > 0 and (longest is False or energy[g] > 0):
-            if best < 0:
-                best = g
-            else:
-                more = energy[g] * give[best] - energy[best] * give[g]
-                if (more > 0) if longest else (more < 0):
-                    best = g
+        if not free[g] or stores.give[g] <= 0 or (empties and energy[g] <= 0):
+            continue
+        if best < 0:
+            best = g
+            continue
+        rank = stores.rank[best] - stores.rank[g]
+        more = energy[g] * stores.give[best] - energy[best] * stores.give[g]
+        if (rank > 0 or rank == 0 and more > 0) if empties else (rank < 0 or rank == 0 and more < 0):
+            best = g
     return best
 
 
 @njit(cache=True, nogil=True)
-def _unserved(lack, tail, head, limit):
-    """The most that a set of regions lacks beyond what can flow in: sets in Gray order."""
-    member, own, worst = 0, np.int64(0), np.int64(0)
-    for i in range(1, 1 << len(lack)):
-        r = 0
-        while not i >> r & 1:
-            r += 1
-        own += -lack[r] if member >> r & 1 else lack[r]
-        member ^= 1 << r
-        if own > worst:
-            cut = np.int64(0)
-            for e in range(len(tail)):
-                a, b = member >> tail[e] & 1, member >> head[e] & 1
-                if b > a:
-                    cut += limit[0, e]
-                elif a > b:
-                    cut += limit[1, e]
-            worst = max(worst, own - cut)
-    return worst
+def _bring(r, most, lack, room, tail, head, first, arc, queue, via):
+    """Send up to `most` from region r to those who lack; how much arrived."""
+    left = most
+    while left > 0:
+        goal = _search(r, lack, room, tail, head, first, arc, queue, via, 0)
+        if goal < 0:
+            break
+        m, i = min(left, lack[goal]), goal
+        while i != r:
+            m = min(m, room[via[i]])
+            i = tail[via[i] >> 1] if via[i] & 1 == 0 else head[via[i] >> 1]
+        i = goal
+        while i != r:
+            a = via[i]
+            room[a] -= m
+            room[a ^ 1] += m
+            i = tail[a >> 1] if a & 1 == 0 else head[a >> 1]
+        lack[goal] -= m
+        left -= m
+    return most - left
+
+
+@njit(cache=True, nogil=True)
+def _fetch(r, most, stock, room, tail, head, first, arc, queue, via):
+    """Bring up to `most` into region r from what others, or itself, have left; how much came."""
+    left = most
+    while left > 0:
+        source = _search(r, stock, room, tail, head, first, arc, queue, via, 1)
+        if source < 0:
+            break
+        m, i = min(left, stock[source]), source
+        while i != r:  # via leads away from r: the power comes the other way
+            m = min(m, room[via[i] ^ 1])
+            i = tail[via[i] >> 1] if via[i] & 1 == 0 else head[via[i] >> 1]
+        i = source
+        while i != r:
+            a = via[i]
+            room[a ^ 1] -= m
+            room[a] += m
+            i = tail[a >> 1] if a & 1 == 0 else head[a >> 1]
+        stock[source] -= m
+        left -= m
+    return most - left
+
+
+@njit(cache=True, nogil=True)
+def _search(r, wanted, room, tail, head, first, arc, queue, via, against):
+    """The region with something wanted that is the fewest corridors from r, -1 for none; via: the arc that led to each.
+
+    against 0: along arcs with room; 1: against them, the arcs back having room.
+    """
+    if wanted[r] > 0:
+        return r
+    via[:] = -1
+    via[r] = -2
+    queue[0] = r
+    n, k = 1, 0
+    while k < n:
+        i = queue[k]
+        k += 1
+        for p in range(first[i], first[i + 1]):
+            a = arc[p]
+            j = head[a >> 1] if a & 1 == 0 else tail[a >> 1]
+            if via[j] != -1 or room[a ^ against] <= 0:
+                continue
+            via[j] = a
+            if wanted[j] > 0:
+                return j
+            queue[n] = j
+            n += 1
+    return -1
