@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from cukernels.backend import array_module, to_host
-from cukernels.filters import gaussian, noise_of
+from cukernels.filters import gaussian, noise_of, radius
 
 from chipmap.mixture import field_basis, fit_mixtures, sharpen
 
@@ -16,21 +16,27 @@ TEXTURED = 5.0  # spread of a level, standard deviations of the noise left, from
 CLEAR = 6.0  # levels stand clear of the noise when they are so many standard deviations apart
 
 
-@dataclass
-class Levels:
-    """smooth: (H, W) float32 the picture smoothed by `scale` pixels, drift: (H, W) float32 its brightness background.
+@dataclass(frozen=True)
+class Fit:
+    """What the flat pixels of a picture say. mixture: `mixture.Mixture` of the levels, dark to bright. evidence: {number of
+    levels: nats}. noise, noise_left: standard deviation of the white noise before and after smoothing by `scale` pixels.
+    shape: (H, W) of the picture."""
 
-    mixture: `mixture.Mixture` of the levels, dark to bright. evidence: {number of levels: nats}. noise, noise_left:
-    standard deviation of the white noise before and after smoothing.
-    """
-
-    smooth: np.ndarray
-    drift: np.ndarray
     mixture: object
     evidence: dict
     scale: float
     noise: float
     noise_left: float
+    shape: tuple
+
+
+@dataclass
+class Levels:
+    """smooth: (H, W) float32 the picture smoothed by `fit.scale` pixels, drift: (H, W) float32 its brightness background."""
+
+    smooth: np.ndarray
+    drift: np.ndarray
+    fit: Fit
 
 
 def find_levels(grey, least=1, noise=None):
@@ -40,34 +46,54 @@ def find_levels(grey, least=1, noise=None):
     phases share is not flat, so it makes no level.
     """
     xp = array_module(grey)
+    last = {}
+
+    def smoothed(scale):
+        last["smooth"] = smooth(grey, scale)
+        return lambda y, x: to_host(last["smooth"][xp.asarray(y), xp.asarray(x)])
+
+    fit = fit_levels(smoothed, grey.shape, float(grey.max() - grey.min()), noise_of(grey) if noise is None else float(noise), least)
+    return Levels(last["smooth"], drift(xp, fit), fit)
+
+
+def fit_levels(smoothed, shape, span, noise, least=1):
+    """The `Fit` of a picture of which only single pixels need be seen.
+
+    smoothed: function scale -> function (y, x) -> grey values there of the picture after `smooth`. shape: (H, W). span:
+    its brightest less its darkest value. noise: standard deviation of its white noise.
+    """
     # stored values are rounded, and a drawn or denoised picture has no noise at all
-    noise = max(noise_of(grey) if noise is None else float(noise), 1e-3 * float(grey.max() - grey.min()))
+    noise = max(noise, 1e-3 * span)
     for scale in SCALES:
-        smooth = _smooth(grey, scale)
         left = noise / _reduction(scale)
-        mixture, evidence = _fit(xp, smooth, left, scale, least)
+        mixture, evidence = _fit(smoothed(scale), shape, left, scale, least)
         gap = np.diff(mixture.mean).min() if len(mixture.mean) > 1 else np.inf
         textured = mixture.sigma.max() > TEXTURED * left
         if gap > CLEAR * left and (scale >= FINE or not textured):
             break
-    return Levels(smooth, _drift(xp, mixture.field, grey.shape), mixture, evidence, scale, noise, left)
+    return Fit(mixture, evidence, scale, noise, left, tuple(shape))
 
 
-def _smooth(grey, scale):
+def smooth(grey, scale):
     """Gaussian smoothing that leaves parabolas alone (twicing: 2 G - G * G), so that narrow gaps stay open."""
     once = gaussian(grey, scale)
     return 2 * once - gaussian(once, scale)
 
 
+def smoothing_reach(scale):
+    """How many pixels around it a pixel of `smooth` depends on."""
+    return 2 * radius(scale)
+
+
 def _reduction(scale):
-    """By how much `_smooth` lowers white noise."""
+    """By how much `smooth` lowers white noise."""
     return scale * np.sqrt(4 * np.pi / (4 - 8 / 3 + 1 / 2))
 
 
-def _fit(xp, smooth, noise, scale, least):
+def _fit(at, shape, noise, scale, least):
     """Mixture of the flat pixels with the best evidence, and the evidence of every number of phases tried."""
-    grey, y, x, trust = _flat_sample(xp, smooth, noise, scale)
-    basis = field_basis(y, x, smooth.shape)
+    grey, y, x, trust = _flat_sample(at, shape, noise, scale)
+    basis = field_basis(y, x, shape)
     floor = max(noise, np.ptp(np.quantile(grey, [0.01, 0.99])) / 100)
     fits = []
     for count in range(1, MAX_LEVELS + 1):
@@ -78,17 +104,18 @@ def _fit(xp, smooth, noise, scale, least):
     return sharpen(fits[best], grey, basis, trust), {i + 1: fit.evidence for i, fit in enumerate(fits)}
 
 
-def _flat_sample(xp, smooth, noise, scale):
+def _flat_sample(at, shape, noise, scale):
     """Grey, row, column and trust of up to SAMPLE pixels whose surroundings are flat: little slope, little curvature."""
     rng = np.random.default_rng(0)
-    height, width = smooth.shape
+    height, width = shape
     count = 4 * SAMPLE
     if height * width <= count:
         y, x = np.divmod(np.arange(height * width), width)
     else:
         y, x = rng.integers(0, height, count), rng.integers(0, width, count)
-    here, up, down, left, right = (to_host(smooth[xp.asarray(np.clip(y + dy, 0, height - 1)), xp.asarray(np.clip(x + dx, 0, width - 1))])
-                                   .astype(float) for dy, dx in ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1)))
+    around = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
+    rows, columns = (np.concatenate([np.clip(here + step[axis], 0, shape[axis] - 1) for step in around]) for axis, here in enumerate((y, x)))
+    here, up, down, left, right = at(rows, columns).astype(float).reshape(len(around), -1)
     slope = np.hypot(down - up, right - left) / 2 * scale
     curvature = np.abs(up + down + left + right - 4 * here) / 2 * scale**2
     bend = np.hypot(slope, curvature)
@@ -100,10 +127,13 @@ def _flat_sample(xp, smooth, noise, scale):
     return here[flat], y[flat], x[flat], np.exp(-4.5 * (bend[flat] / limit) ** 2)
 
 
-def _drift(xp, coefficients, shape):
-    y, x = xp.arange(shape[0], dtype=np.float32)[:, None], xp.arange(shape[1], dtype=np.float32)[None, :]
-    total = xp.zeros(shape, np.float32)
-    u, v = 2 * x / max(shape[1] - 1, 1) - 1, 2 * y / max(shape[0] - 1, 1) - 1
-    for c, term in zip(coefficients, (u, v, u * u - np.float32(1 / 3), u * v, v * v - np.float32(1 / 3))):
+def drift(xp, fit, top=0, left=0, height=None, width=None):
+    """The brightness background (h, w) float32 of the picture that `fit` is of, or of the part from row `top`, column `left` on."""
+    rows, columns = fit.shape
+    y = xp.arange(top, rows if height is None else top + height, dtype=np.float32)[:, None]
+    x = xp.arange(left, columns if width is None else left + width, dtype=np.float32)[None, :]
+    total = xp.zeros((y.size, x.size), np.float32)
+    u, v = 2 * x / max(columns - 1, 1) - 1, 2 * y / max(rows - 1, 1) - 1
+    for c, term in zip(fit.mixture.field, (u, v, u * u - np.float32(1 / 3), u * v, v * v - np.float32(1 / 3))):
         total += np.float32(c) * term
     return total

@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from cukernels.backend import array_module, to_host
-from cukernels.potts import label_posterior, relax_labels
+from cukernels.potts import RELAX_REACH, label_posterior, relax_labels
 
 from chipmap import InputError
 from chipmap.levels import MAX_LEVELS as MAX_PHASES
-from chipmap.levels import find_levels
+from chipmap.levels import find_levels, smoothing_reach
 
 SURENESS = 3.0  # nats; makes posteriors as sure as they are right on pictures of known truth (calibration error < 0.02)
 
@@ -61,15 +61,34 @@ def segment(image, phases=None, noise_sigma=None, strength=1.0):
     xp = array_module(image)
     grey = _checked(xp, image, phases)
     levels = find_levels(grey, int(phases or 1), noise_sigma)
-    mixture, smooth = levels.mixture, levels.smooth - levels.drift
+    labels, posterior = label(levels.smooth - levels.drift, levels.fit, strength)
+    return _merged(xp, labels, posterior, levels, phases)
+
+
+def label(smooth, fit, strength=1.0):
+    """(labels (h, w) int32, posterior (K, h, w) float32): the level of each pixel of a picture, or of a part of one.
+
+    smooth: (h, w) float32, smoothed and without drift, as `levels.Fit` says. A pixel depends on those at most `reach(fit)`
+    rows and columns away (of `smooth`, less `smoothing_reach` of it); parts of a picture start at even rows and columns.
+    """
+    xp, mixture = array_module(smooth), fit.mixture
     unary = _unary(xp, smooth, mixture)
-    strength, contrast = strength * _doubt(levels), _edge_contrast(mixture)
+    strength, contrast = strength * _doubt(fit), _edge_contrast(mixture)
     labels, _ = relax_labels(unary, smooth, strength, contrast)
     if len(mixture.mean) > 2:
-        _leave_ramps(xp, unary, labels, smooth, reach=round(2.5 * levels.scale))
+        _leave_ramps(xp, unary, labels, smooth, _ramp(fit))
         labels, _ = relax_labels(unary, smooth, strength, contrast)
-    posterior = label_posterior(unary, labels, smooth, strength, contrast)
-    return _merged(xp, labels, posterior, levels, phases)
+    return labels, label_posterior(unary, labels, smooth, strength, contrast)
+
+
+def reach(fit):
+    """How many pixels of the picture around it a pixel's label and posterior depend on, smoothing included."""
+    relaxed = RELAX_REACH + (_ramp(fit) + 1 + RELAX_REACH if len(fit.mixture.mean) > 2 else 0)
+    return smoothing_reach(fit.scale) + relaxed + 1
+
+
+def _ramp(fit):
+    return round(2.5 * fit.scale)
 
 
 def _checked(xp, image, phases):
@@ -115,10 +134,10 @@ def _unary(xp, smooth, mixture):
     return unary
 
 
-def _doubt(levels):
+def _doubt(fit):
     """How much neighbours weigh against a pixel's own grey: the more, the less its level stands clear of the noise."""
-    gap = np.diff(levels.mixture.mean).min() if len(levels.mixture.mean) > 1 else np.inf
-    return 6.0 / float(np.clip(gap / 2 / levels.noise_left, 2, 6)) ** 2
+    gap = np.diff(fit.mixture.mean).min() if len(fit.mixture.mean) > 1 else np.inf
+    return 6.0 / float(np.clip(gap / 2 / fit.noise_left, 2, 6)) ** 2
 
 
 def _edge_contrast(mixture):
@@ -159,22 +178,28 @@ def _walk(xp, at, labels, uphill, reach, sign):
 
 def _merged(xp, labels, posterior, levels, phases):
     """`Phases` with levels joined until as many are left as were asked for."""
-    mixture, count = levels.mixture, len(levels.mixture.mean)
+    mixture, count = levels.fit.mixture, len(levels.fit.mixture.mean)
     area = to_host(xp.bincount(labels.ravel(), minlength=count)) / labels.size
-    groups = _groups(mixture.mean, area, int(phases or count))
+    groups = join(mixture.mean, area, int(phases or count))
     table = np.empty(count, np.int32)
     for i, group in enumerate(groups):
         table[group] = i
     if len(groups) < count:
         labels = xp.asarray(table)[labels]
         posterior = xp.stack([posterior[group].sum(0) for group in groups])
+    return summary(levels.fit, area, groups, phases is None, labels, posterior, levels.drift)
+
+
+def summary(fit, area, groups, chosen, labels, posterior, drift):
+    """`Phases` of joined levels. area: (K,) share of each level; groups: numbers of the levels of each phase."""
+    mixture = fit.mixture
     main = [max(group, key=lambda k: area[k]) for group in groups]
     return Phases(labels, posterior, mixture.mean[main], mixture.sigma[main],
-                  np.array([area[group].sum() for group in groups]), levels.evidence, phases is None,
-                  [[float(mixture.mean[k]) for k in group] for group in groups], levels.drift, _notes(levels))
+                  np.array([area[group].sum() for group in groups]), fit.evidence, chosen,
+                  [[float(mixture.mean[k]) for k in group] for group in groups], drift, _notes(fit))
 
 
-def _groups(mean, area, wanted):
+def join(mean, area, wanted):
     """Join neighbours in grey until `wanted` groups are left, cheapest first.
 
     Joining a and b costs what Ward's rule says, with a distance that saturates: beyond an eighth of the whole range of
@@ -192,9 +217,9 @@ def _groups(mean, area, wanted):
     return groups
 
 
-def _notes(levels):
-    lines = [f"noise {levels.noise:.3g} grey levels, smoothed with sigma {levels.scale:g} px"]
-    drift = float(np.abs(levels.mixture.field).sum())
-    if drift > 2 * levels.noise:
+def _notes(fit):
+    lines = [f"noise {fit.noise:.3g} grey levels, smoothed with sigma {fit.scale:g} px"]
+    drift = float(np.abs(fit.mixture.field).sum())
+    if drift > 2 * fit.noise:
         lines.append(f"brightness drifts by up to {drift:.3g} grey levels over the picture; allowed for")
     return lines

@@ -80,7 +80,12 @@ def feature_names(sigmas, kinds=FEATURES):
 
 def halo(sigmas, truncate=4.0):
     """How many pixels beyond its border a tile needs so that `features` (or `gaussian`) of the tile are exact."""
-    return max(_radius(s, truncate) + _radius(s / 2, truncate) for s in np.atleast_1d(sigmas))
+    return max(radius(s, truncate) + radius(s / 2, truncate) for s in np.atleast_1d(sigmas))
+
+
+def radius(sigma, truncate=4.0):
+    """How many pixels to each side the kernel of `gaussian` goes."""
+    return int(truncate * sigma + 0.5)
 
 
 def denoise(image, noise=None, strength=4.0, patch=2, search=7):
@@ -137,20 +142,16 @@ def _picture(image):
     return xp.ascontiguousarray(image, image.dtype if image.dtype in (np.float32, np.float64) else np.float32)
 
 
-def _radius(sigma, truncate):
-    return int(truncate * sigma + 0.5)
-
-
 def _half_kernel(sigma, order, truncate):
     """Weights at 0, 1 .. radius; those on the other side are the same (order 0, 2) or their opposites (order 1)."""
     if order not in (0, 1, 2):
         raise ValueError(f"order {order} is unknown: use 0, 1 or 2")
     if not (sigma > 0 or (sigma == 0 and order == 0)):
         raise ValueError(f"sigma {sigma} is not positive, as a derivative needs" if order else f"sigma {sigma} is negative")
-    radius = _radius(sigma, truncate)
+    reach = radius(sigma, truncate)
     if sigma == 0:
         return np.ones(1)
-    x = np.arange(radius + 1) / sigma
+    x = np.arange(reach + 1) / sigma
     g = np.exp(-0.5 * x * x)
     g /= 2 * g.sum() - g[0]
     return [g, x / sigma * g, (x * x - 1) / sigma**2 * g][order]

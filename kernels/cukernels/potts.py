@@ -14,15 +14,18 @@ from numba import njit, prange
 from cukernels.backend import grid, launch, on_device
 
 MAX_LABELS = 16
+SWEEPS = 8
+RELAX_REACH = 4 * SWEEPS  # pixels: a sweep of four colours carries a change four pixels at most
 _DIAGONAL = np.float32(0.70710678)
 
 
-def relax_labels(unary, guide, strength, contrast, sweeps=8):
+def relax_labels(unary, guide, strength, contrast, sweeps=SWEEPS):
     """Labels of low energy, from the pixelwise best ones downwards.
 
     unary: (K, H, W) float32, cost of each label, 1 <= K <= 16. guide: (H, W) float32. strength >= 0 and contrast > 0:
     numbers, in the units of unary and of guide. Stops when a sweep changes nothing, at the latest after `sweeps`.
-    Returns (labels (H, W) int32, sweeps done int). The energy never rises. Raises ValueError for shapes that don't
+    Returns (labels (H, W) int32, sweeps done int). The energy never rises. A part of a picture that starts at an even row
+    and column and has RELAX_REACH more pixels on each inner side gets the labels of the whole. Raises ValueError for shapes that don't
     fit, wrong dtypes and unary costs that aren't finite.
     """
     _check(unary, guide, strength, contrast)
