@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from cukernels.backend import array_module, to_host
-from cukernels.filters import feature_names, features, gaussian, halo
+from cukernels.filters import feature_names, features, gaussian, halo, radius
 from cukernels.resample import enlarged, halved
 
 from chipmap import InputError
@@ -20,6 +20,8 @@ HALVINGS = 4                  # the largest scale is 2 * 2**4 pixels
 JET = "smooth", "gradient", "hessian"
 CONTEXT = 3                   # halvings of the planes that look up and down
 GREY_AT, ROUGH_AT = (4, 8, 12, 16, 24, 32, 48), (4, 8, 16, 24)  # how far, in pixels of these planes
+STEP = 2**HALVINGS            # parts of a picture begin at multiples of it
+LEVEL_BINS = 1024             # of the histogram that the two grey levels are read from
 _FLOOR = np.float32(1e-2)     # roughness of a dead flat place, of the step from dark to bright
 
 
@@ -46,6 +48,14 @@ class Bank:
             steps = [("grey", d) for d in (0, *_both(GREY_AT))] + [("rough", d) for d in (0, *_both(ROUGH_AT))]
             fine += [f"{what} {d * 2**CONTEXT:+d} rows" for what, d in steps]
         return fine
+
+    @property
+    def reach(self):
+        """How many pixels around it a pixel's features depend on: the kernels at the coarsest scale, and a pixel there for
+        what lies between two; in a cross-section what lies above and below."""
+        at_top = STEP * (radius(2.0) + 1)
+        far = 2**CONTEXT * (max(max(GREY_AT) + radius(1.0), max(ROUGH_AT) + radius(2.0) + radius(1.0)) + 1)
+        return max(halo(FINE), at_top, far if self.kind == "section" else 0)
 
     def coarse(self, image):
         """[(factor, planes (P, h, w) float32), ...] of the whole picture (H, W), for `tile`."""
@@ -82,7 +92,12 @@ def grey_levels(image):
     low, high = float(image.min()), float(image.max())
     if not low < high:
         raise InputError("every pixel of the picture has the same value: there is nothing to tell apart")
-    count, edges = (to_host(a).astype(float) for a in xp.histogram(image, bins=1024, range=(low, high)))
+    count, edges = xp.histogram(image, bins=LEVEL_BINS, range=(low, high))
+    return two_levels(to_host(count).astype(float), to_host(edges).astype(float))
+
+
+def two_levels(count, edges):
+    """`grey_levels` from the histogram: count (B,) and edges (B + 1,) of its bins, NumPy float64."""
     centre = (edges[1:] + edges[:-1]) / 2
     mass, moment = np.cumsum(count), np.cumsum(count * centre)
     share = mass[:-1] * (mass[-1] - mass[:-1])

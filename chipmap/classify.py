@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from cukernels import forest as forests
 from cukernels.backend import array_module, on_device, to_host
-from cukernels.potts import relax_labels
+from cukernels.potts import RELAX_REACH, relax_labels
 
 from chipmap import InputError
 from chipmap.bank import Bank, grey_levels, tiles
@@ -52,11 +52,22 @@ class Classifier:
         labels are those of least energy under a Potts field of this `strength` whose edges follow the picture (0: the
         likeliest class). Raises InputError for a picture that is constant or not finite.
         """
-        image = _scaled(_checked(image), self.levels)
+        image = _checked(image)
+        return self.predict_part(image, self.levels or grey_levels(image), strength)
+
+    def predict_part(self, image, levels, strength=STRENGTH):
+        """As `predict`, of a part of a picture whose (dark, bright) levels are given: with `reach` more pixels on each inner
+        side, and from a row and column on that are multiples of `bank.STEP`, equal to the whole's to the bit."""
+        image = _scaled(image, levels)
         probability = self._probability(image)
         unary = -array_module(image).log(array_module(image).maximum(probability, np.float32(LEAST_PROBABILITY)))
         labels, _ = relax_labels(unary, image, strength, CONTRAST)
         return labels, probability
+
+    @property
+    def reach(self):
+        """How many pixels around it a pixel's label depends on."""
+        return self.bank.reach + RELAX_REACH
 
     def phases(self, image):
         """The classes as `segment.Phases`, numbered from dark to bright, and their names in that order."""
@@ -65,17 +76,24 @@ class Classifier:
         here = [k for k in range(len(self.classes)) if bool((labels == k).any())]
         grey = [to_host(image[labels == k]).astype(float) for k in here]
         level = np.array([np.median(g) for g in grey])
-        order = np.argsort(level, kind="stable")
+        spread = np.array([np.median(np.abs(g - m)) for g, m in zip(grey, level)])
+        posterior = among(probability, here)
+        found, order = self.in_order(here, level, spread, np.array([len(g) for g in grey]))
         table = np.zeros(len(self.classes), np.int32)
         table[[here[k] for k in order]] = np.arange(len(order))
-        posterior = probability[xp.asarray(np.array([here[k] for k in order]))]
-        posterior /= xp.maximum(posterior.sum(0), np.float32(1e-12))
-        sigma = np.array([1.4826 * np.median(np.abs(g - m)) for g, m in zip(grey, level)])
+        found.labels, found.posterior, found.drift = xp.asarray(table)[labels], posterior[xp.asarray(order)], xp.zeros(labels.shape, np.float32)
+        return found, [self.classes[here[k]] for k in order]
+
+    def in_order(self, here, level, spread, pixels):
+        """(`segment.Phases` of the classes that are `here`, from dark to bright, without labels; that order of `here`).
+
+        level, spread, pixels: of each, the median grey, the median size of the departure from it, how many there are.
+        """
+        order = np.argsort(level, kind="stable")
         notes = [f"phases by a classifier trained on {len(self.card['trained_on'])} picture(s), "
                  f"out-of-bag error {self.card['out_of_bag_error']:.3f}"]
-        found = Phases(xp.asarray(table)[labels], posterior, level[order], sigma[order], np.array([len(grey[k]) / labels.size for k in order]),
-                       {}, False, [[float(level[k])] for k in order], xp.zeros(labels.shape, np.float32), notes)
-        return found, [self.classes[here[k]] for k in order]
+        return Phases(None, None, level[order], 1.4826 * spread[order], pixels[order] / pixels.sum(), {}, False,
+                      [[float(level[k])] for k in order], None, notes), order
 
     def save(self, path):
         """One portable .npz without pickles: the arrays of the forest and the card."""
@@ -118,7 +136,7 @@ def train(images, scribbles, classes=None, kind="planar", levels="picture", sour
     bank, images = Bank(kind), [_checked(image) for image in images]
     classes = _classes(images, scribbles, classes)
     fixed = tuple(np.mean([grey_levels(image) for image in images], axis=0).tolist()) if levels == "training" else None
-    columns, labels, groups = _samples(bank, [_scaled(image, fixed) for image in images], scribbles)
+    columns, labels, groups = _samples(bank, [_scaled(image, fixed or grey_levels(image)) for image in images], scribbles)
     xp = array_module(columns)
     forest, votes = forests.train(columns, xp.asarray(labels), len(classes), trees, seed, xp.asarray(groups), DEPTH, LEAST)
     temperature, doubt = _calibrate(to_host(votes), labels, trees)
@@ -179,8 +197,16 @@ def _checked(image):
     return image
 
 
+def among(probability, here):
+    """(len(here), H, W): the probabilities of these classes, scaled to sum 1 among themselves."""
+    xp = array_module(probability)
+    posterior = probability[xp.asarray(np.array(here))]
+    posterior /= xp.maximum(posterior.sum(0), np.float32(1e-12))
+    return posterior
+
+
 def _scaled(image, levels):
-    dark, bright = levels or grey_levels(image)
+    dark, bright = levels
     return (image - np.float32(dark)) * np.float32(1 / (bright - dark))
 
 

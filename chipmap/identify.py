@@ -11,9 +11,10 @@ import tomllib
 from dataclasses import dataclass
 
 import numpy as np
-from cukernels.backend import array_module, to_host
+from cukernels.backend import array_module
 
 from chipmap import InputError, eta, materials
+from chipmap.segment import neighbours
 
 PROCESSES = pathlib.Path(__file__).parent / "processes"
 SURE = 0.9  # a phase is named by the smallest set of candidates that holds this much of the posterior
@@ -173,7 +174,7 @@ def _posterior(phases, names, known, process, kv, signal, asked):
     if signal == "SE":
         sigma = np.hypot(sigma, 0.15)  # secondary yield follows Z loosely at best
     fit = _fit_by_grid(phases.level, mean, sigma, known, names)
-    cost = _contact_share(phases.labels, len(phases.level))
+    cost = _contact_share(neighbours(phases.labels, len(phases.level)) if phases.contacts is None else phases.contacts)
     options = _options(fit, known, names)
     weights, assignments = [], []
     for assignment in itertools.product(*options):
@@ -224,13 +225,9 @@ def _likelihoods(fit, assignments):
     return total
 
 
-def _contact_share(labels, count):
-    """(K, K) share of the smaller phase's border that lies against the other phase."""
-    labels = to_host(labels)
-    pairs = np.zeros((count, count))
-    for a, b in ((labels[1:], labels[:-1]), (labels[:, 1:], labels[:, :-1])):
-        pairs += np.bincount((a * count + b).ravel(), minlength=count * count).reshape(count, count)
-    pairs += pairs.T
+def _contact_share(contacts):
+    """(K, K) share of the smaller phase's border that lies against the other phase, from `segment.neighbours`."""
+    pairs = (contacts + contacts.T).astype(float)
     np.fill_diagonal(pairs, 0)
     border = np.maximum(pairs.sum(1), 1)
     return np.maximum(pairs / border[:, None], pairs / border[None, :])

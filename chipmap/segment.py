@@ -20,7 +20,7 @@ class Phases:
     of the flat parts, its spread, and share of the area. evidence: {number of levels: nats}, larger is better; chosen:
     True where the number of phases was chosen by it. members: for each phase the grey levels it holds (a track that
     took in its vias has two). drift: (H, W) float32, the brightness background that was allowed for. notes: sentences
-    for the report.
+    for the report. contacts: (K, K) counts of `neighbours`, or None where `labels` holds the whole picture.
     """
 
     labels: np.ndarray
@@ -33,11 +33,21 @@ class Phases:
     members: list
     drift: np.ndarray
     notes: list = field(default_factory=list)
+    contacts: np.ndarray | None = None
 
     @property
     def confidence(self):
         """(H, W) float32, posterior of the best phase of each pixel."""
         return self.posterior.max(0)
+
+
+def neighbours(labels, count):
+    """(count, count) NumPy int64: how many pixels of label a have one of label b to their right or below."""
+    xp = array_module(labels)
+    pairs = np.zeros(count * count, np.int64)
+    for a, b in ((labels[:-1], labels[1:]), (labels[:, :-1], labels[:, 1:])):
+        pairs += to_host(xp.bincount((a * count + b).ravel(), minlength=count * count))
+    return pairs.reshape(count, count)
 
 
 def find_phases(image, phases=None):
