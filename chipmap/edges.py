@@ -57,7 +57,7 @@ def find_edges(objects, aspect=1.0):
     return Edges(*(column[own] for column in (*found, weight)))
 
 
-def smooth(edges, moved, scale=SMOOTH):
+def smooth(edges, moved, scale=SMOOTH, straight=True):
     """The displacements (F,) again, with each edge's place smoothed along its course by a local straight line: less noise,
     and none of the steps that pixels draw. scale: standard deviation of the Gaussian weights, pixels. Returns (smoothed,
     matrix): the sparse (F, F) matrix that maps places to smoothed places."""
@@ -74,7 +74,7 @@ def smooth(edges, moved, scale=SMOOTH):
     weight = np.exp(-0.5 * (away / scale) ** 2)
     s0, s1, s2 = (np.bincount(i, weight * away ** n, len(along)) for n in range(3))
     bent = s0 * s2 - s1 ** 2
-    line = bent > 1e-9 * s0 ** 2
+    line = straight & (bent > 1e-9 * s0 ** 2)
     share = np.where(line[i], weight * (s2[i] - s1[i] * away) / np.where(line, bent, 1)[i], weight / s0[i])
     matrix = sparse.csr_matrix((share, (i, j)), shape=(len(along), len(along)))
     return matrix @ place - place + moved, matrix

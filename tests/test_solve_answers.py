@@ -69,3 +69,33 @@ def test_joule_heat_of_a_bar_with_cold_ends():
     got = Conductor(np.full((2, length), 400.0), pixel, pixel, fixed).solve(sources=np.where(fixed, 0, weight)[None])
     assert got.potential.max() == pytest.approx(1e20 * 1.7e-8 * (length * pixel)**2 / (8 * 400), rel=1e-7)
     assert -got.inflow[0][fixed].sum() == pytest.approx(weight[~fixed].sum(), rel=1e-8)
+
+
+@pytest.mark.parametrize("shape, dx, dy", [((40, 56), 1.0, 1.0), ((30, 44), 0.7, 1.9)])
+def test_uniform_boundaries_enclose_the_periodic_tensor(shape, dx, dy):
+    """Hill, Huet: flux <= periodic <= gradient in the sense of quadratic forms; all three exact for one material."""
+    from scipy.ndimage import gaussian_filter
+    rough = gaussian_filter(np.random.default_rng(1).standard_normal(shape), 3, mode="wrap")
+    k = np.where(rough > 0, 10.0, 1.0)
+    low, middle, high = (effective_conductivity(k, dx, dy, boundary=b).value for b in ("flux", "periodic", "gradient"))
+    for smaller, larger in ((low, middle), (middle, high)):
+        assert np.linalg.eigvalsh(larger - smaller)[0] > 0
+    assert np.linalg.eigvalsh(low)[0] > 1 / (1 / k).mean() and np.linalg.eigvalsh(high)[1] < k.mean()
+    for b in ("flux", "gradient"):
+        np.testing.assert_allclose(effective_conductivity(np.full(shape, 7.0), dx, dy, boundary=b).value, 7 * np.eye(2), atol=1e-7)
+
+
+def test_uniform_boundaries_of_layers_by_hand():
+    """Layers along x meet left and right sides: a uniform gradient along y has the harmonic mean only far from the sides."""
+    k = np.where(np.arange(24)[:, None] % 8 < 4, 10.0, 1.0) * np.ones((24, 6))
+    got = effective_conductivity(k, boundary="gradient").value
+    assert got[0, 0] == pytest.approx(5.5, rel=1e-8) and 2 / 1.1 < got[1, 1] < 5.5
+    got = effective_conductivity(k, boundary="flux").value
+    assert got[1, 1] == pytest.approx(2 / 1.1, rel=1e-8) and 2 / 1.1 < got[0, 0] < 5.5
+
+
+def test_boundaries_that_are_none():
+    with pytest.raises(ValueError, match="use periodic, gradient or flux"):
+        effective_conductivity(np.ones((4, 4)), boundary="open")
+    with pytest.raises(ValueError, match="voids"):
+        effective_conductivity(np.eye(4), boundary="flux")

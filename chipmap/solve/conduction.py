@@ -1,7 +1,7 @@
 """Conduction (heat, current, flux) through a picture: the general problem, side to side, and periodic."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,6 +11,7 @@ from cukernels.krylov import conjugate_gradients
 from cukernels.multigrid import Multigrid
 from cukernels.stencil import PAD, apply, conduction, embed, gradient, interior, powers
 
+from .confidence import CORRELATED, Doubtful, sampled
 from .flux import periodic_bound, terminal_bound
 
 TOLERANCE = 1e-8
@@ -42,6 +43,7 @@ class Conductance:
     lower <= conductance of the pixel geometry <= upper, certified: `upper` is the power of an admissible potential (the
     value itself), `lower` the reciprocal of the power of an admissible flux, found by a second solve of the same kind,
     run when it is first asked for (`flux`). Pixels that touch at corners only conduct in the upper one alone.
+    sigma: standard deviation from where edges may lie, None without a confidence map.
     """
 
     value: float
@@ -49,6 +51,7 @@ class Conductance:
     field: np.ndarray
     floating: np.ndarray
     _dual: Callable = field(repr=False, compare=False)
+    sigma: float | None = None
 
     @property
     def upper(self):
@@ -64,13 +67,15 @@ class Effective:
     """value: (2, 2) NumPy, [[xx, xy], [yx, yy]]. field: (2, H, W) at the top left corner of each pixel, what the picture
     adds to a mean gradient of 1 along x, and along y. iterations: of conjugate gradients.
 
-    lower, upper: (2, 2), certified in the sense of quadratic forms, so on the diagonal too: as for `Conductance`.
+    lower, upper: (2, 2), certified in the sense of quadratic forms, so on the diagonal too: as for `Conductance`; for
+    uniform boundaries `lower` is None. sigma: (2, 2) standard deviations from where edges may lie, or None.
     """
 
     value: np.ndarray
     iterations: int
     field: np.ndarray
     _dual: Callable = field(repr=False, compare=False)
+    sigma: np.ndarray | None = None
 
     @property
     def upper(self):
@@ -173,12 +178,14 @@ class Conductor:
         return -k * gradient(self.operator, embed(solved.potential, self.periodic), self.dx, self.dy)
 
 
-def conductance(k, axis=0, dx=1.0, dy=1.0, tolerance=TOLERANCE):
+def conductance(k, axis=0, dx=1.0, dy=1.0, tolerance=TOLERANCE, confidence=None, samples=0, correlated=CORRELATED, seed=0):
     """Conductance from side to side along an axis, the other two sides insulated, per unit depth: a `Conductance`.
 
     k: (H, W) conductivity of each pixel, >= 0, 0 an exact insulator. axis: 0, from the top to the bottom; 1, from left
     to right. dx, dy: pixel size along columns and rows. A uniform k gives k W dx / (H dy) along axis 0.
     The value is the dissipated power at unit drop, so its relative error from the iteration is about tolerance**2.
+    confidence: (H, W), 0 .. 1, that each pixel is what it is, for `.sigma`: edges displaced as far as it is low about them,
+    together over about `correlated` pixels of their course; to first order, or with samples > 1 by so many further solves.
     Raises ValueError for a bad k, size or axis; cukernels' NotConverged where the iteration stalls. NumPy or CuPy.
     """
     if axis not in (0, 1):
@@ -206,26 +213,56 @@ def conductance(k, axis=0, dx=1.0, dy=1.0, tolerance=TOLERANCE):
         rows[0], rows[-1] = 1, 2
         return float(terminal_bound(xp.pad(k, wide), terminals, xp.pad(inflow, [(0, 0), *wide]), dx, dy, tolerance)[0, 0])
 
-    return Conductance(float(solved.power[0]), solved.iterations, solved.potential[0], solved.floating, dual)
+    sigma = None
+    if confidence is not None:
+        doubtful = Doubtful(k, confidence, dx, dy, None, correlated)
+        if samples > 1:
+            sigma = float(sampled(doubtful, samples, seed, lambda moved: conductance(xp.asarray(moved), axis, dx, dy, tolerance).value))
+        else:
+            sigma = float(doubtful.sigma(doubtful.changes(conductor.flux(solved, k)))[0, 0])
+    return Conductance(float(solved.power[0]), solved.iterations, solved.potential[0], solved.floating, dual, sigma)
 
 
-def effective_conductivity(k, dx=1.0, dy=1.0, tolerance=TOLERANCE):
-    """Effective conductivity tensor of the picture repeated in both directions: an `Effective`.
+def effective_conductivity(k, dx=1.0, dy=1.0, tolerance=TOLERANCE, boundary="periodic", confidence=None, samples=0, correlated=CORRELATED, seed=0):
+    """Effective conductivity tensor of the picture: an `Effective`.
 
-    k: (H, W) conductivity of each pixel, >= 0. dx, dy: pixel size along columns and rows.
+    k: (H, W) conductivity of each pixel, >= 0. dx, dy: pixel size along columns and rows. boundary: "periodic", the
+    picture repeated in both directions; "gradient", potentials g . x all round the picture, which no choice of
+    surroundings exceeds; "flux", a uniform flux through every side, which none falls below.
     The tensor is the mean power at unit mean gradients, so its relative error from the iteration is about tolerance**2.
+    confidence, samples, correlated, seed: as of `conductance`, for `.sigma`; with the periodic boundary.
     Raises as `conductance`. NumPy or CuPy; the tensor is NumPy.
     """
     xp = array_module(k)
     k = xp.asarray(k)
     if k.ndim != 2 or 0 in k.shape:
         raise ValueError(f"conductivity has shape {k.shape}: give one number a pixel, (H, W) with at least one pixel")
+    if boundary not in ("periodic", "gradient", "flux"):
+        raise ValueError(f"boundary {boundary!r} is unknown: use periodic, gradient or flux")
+    if boundary != "periodic":
+        if confidence is not None:
+            raise ValueError("a confidence map needs the periodic boundary: leave one of the two out")
+        return _uniform(xp, k, dx, dy, tolerance, boundary)
+    found, flux = _periodic(xp, k, dx, dy, tolerance)
+    if confidence is None:
+        return found
+    doubtful = Doubtful(k, confidence, dx, dy, None, correlated)
+    if samples > 1:
+        sigma = sampled(doubtful, samples, seed, lambda moved: _periodic(xp, xp.asarray(moved), dx, dy, tolerance)[0].value)
+    else:
+        sigma = doubtful.sigma(doubtful.changes(flux())) / (k.size * dx * dy)
+    return replace(found, sigma=sigma)
+
+
+def _periodic(xp, k, dx, dy, tolerance):
+    """(`Effective`, a function for the flux (2, 2, H, W), x first, at a unit mean gradient along x, and along y)."""
     height, width = k.shape
     k = xp.tile(k, tuple(2 if n == 1 else 1 for n in k.shape))  # a circle needs two nodes
     operator = conduction(k, dx, dy, (True, True))
     scale = float(operator.k.max())
     if scale == 0:
-        return Effective(np.zeros((2, 2)), 0, xp.zeros((2, height, width)), lambda: np.zeros((2, 2)))
+        nothing = xp.zeros((2, height, width))
+        return Effective(np.zeros((2, 2)), 0, nothing, lambda: np.zeros((2, 2))), lambda: xp.zeros((2, 2, height, width))
     operator = conduction(k / scale, dx, dy, (True, True))
     area = dx * dy * k.size
     b = -_ramps(xp, k / scale, dx, dy)
@@ -238,8 +275,41 @@ def effective_conductivity(k, dx=1.0, dy=1.0, tolerance=TOLERANCE):
     inner = to_host(xp.einsum("aij,bij->ab", interior(chi), interior(apply(operator, chi))))
     value = scale * (mean - cross - cross.T + inner) / area
 
+    def flux():
+        unit = xp.asarray(np.eye(2))[:, :, None, None]
+        return (k * (unit + gradient(operator, chi, dx, dy)))[:, :, :height, :width]
     return Effective((value + value.T) / 2, solution.iterations, interior(chi)[:, :height, :width],
-                     lambda: periodic_bound(k, dx, dy, tolerance))
+                     lambda: periodic_bound(k, dx, dy, tolerance)), flux
+
+
+def _uniform(xp, k, dx, dy, tolerance, boundary):
+    """An `Effective` under a uniform gradient, or a uniform flux, on all four sides."""
+    (rows, columns), shape = k.shape, tuple(n + 1 for n in k.shape)
+    area = dx * dy * k.size
+    x = xp.broadcast_to((xp.arange(shape[1]) - columns / 2) * dx, shape)
+    y = xp.broadcast_to((xp.arange(shape[0])[:, None] - rows / 2) * dy, shape)
+    ramps = xp.stack([x, y]).astype(np.float64)
+    if boundary == "gradient":
+        fixed = xp.ones(shape, bool)
+        fixed[1:-1, 1:-1] = False
+        solved = Conductor(k, dx, dy, fixed).solve(values=ramps, start=ramps, tolerance=tolerance)
+        energy = to_host(xp.einsum("aij,bij->ab", solved.potential, solved.inflow)) / area
+        value = (energy + energy.T) / 2
+        return Effective(value, solved.iterations, (solved.potential - xp.where(solved.floating, 0, ramps))[:, :-1, :-1], lambda: None)
+    if not bool((k > 0).all()):
+        raise ValueError("a uniform flux can't leave through insulating pixels: use the periodic or the gradient boundary for pictures with voids")
+    # one unit of mean flux along x, and along y: half a pixel's side of it at each node of a side, at its ends a quarter
+    sources = xp.zeros((2, *shape))
+    for i in (0, 1):
+        sources[0, i:i + rows, 0] += dy / 2
+        sources[0, i:i + rows, -1] -= dy / 2
+        sources[1, 0, i:i + columns] += dx / 2
+        sources[1, -1, i:i + columns] -= dx / 2
+    solved = Conductor(k, dx, dy).solve(sources=sources, tolerance=tolerance)
+    energy = to_host(xp.einsum("aij,bij->ab", solved.potential, sources)) / area
+    value = np.linalg.inv((energy + energy.T) / 2)
+    field = -to_host(xp.asarray(value)) @ to_host(solved.potential).reshape(2, -1)
+    return Effective((value + value.T) / 2, solved.iterations, (xp.asarray(field).reshape(2, *shape) - ramps)[:, :-1, :-1], lambda: None)
 
 
 def _ramps(xp, k, dx, dy):

@@ -9,6 +9,7 @@ from cukernels.backend import array_module, to_host
 from cukernels.components import pieces
 
 from .conduction import TOLERANCE, Conductor
+from .confidence import CORRELATED, Doubtful
 from .flux import terminal_bound
 from .ties import at_nodes
 
@@ -48,11 +49,13 @@ class Resistance:
 
     lower <= resistance of the pixel geometry <= upper, entry by entry, certified: `lower` is the value itself, the power
     of an admissible potential; `upper` that of an admissible flux, found when it is first asked for. It is inf where
-    two terminals are joined through corners of pixels only.
+    two terminals are joined through corners of pixels only. sigma: (K, K) standard deviations from where edges may lie, to
+    first order; None without a confidence map.
     """
 
     value: np.ndarray
     network: Network
+    sigma: np.ndarray | None = None
 
     @property
     def lower(self):
@@ -71,13 +74,14 @@ class Capacitance:
     network: a `Network`, with the potentials; in open surroundings with the padding, and its frame as one more terminal.
 
     lower <= capacitance of the pixel geometry <= upper, entry by entry, certified, the cut included; solved when first
-    asked for.
+    asked for. sigma: as of `Resistance`.
     """
 
     value: np.ndarray
     truncation: np.ndarray | None
     network: Network
     _reduced: Callable = field(repr=False, compare=False)
+    sigma: np.ndarray | None = None
 
     @cached_property
     def _bounds(self):
@@ -92,12 +96,12 @@ class Capacitance:
         return self._bounds[1]
 
 
-def resistance(conductivity, terminals, dx=1.0, dy=1.0, tolerance=TOLERANCE):
+def resistance(conductivity, terminals, dx=1.0, dy=1.0, tolerance=TOLERANCE, confidence=None, correlated=CORRELATED):
     """Resistance between every two of K terminals, the picture's sides insulated: a `Resistance`.
 
     conductivity: (H, W), >= 0, of each pixel, 0 an exact insulator; not read in terminals. terminals: (H, W) int, 0, or
     1 .. K for the pixels of each terminal, a perfect conductor of one or several parts. dx, dy: pixel size along columns
-    and rows.
+    and rows. confidence, correlated: as of `conductance`, for `.sigma`.
     Raises ValueError where terminals touch, one has no pixel or no path to any other, and as `Conductor`; cukernels'
     NotConverged where the iteration stalls. NumPy or CuPy; matrices are NumPy.
     """
@@ -106,10 +110,18 @@ def resistance(conductivity, terminals, dx=1.0, dy=1.0, tolerance=TOLERANCE):
     if alone.size:
         raise ValueError(f"terminal {alone[0] + 1} is an island: no conducting pixels lead from it to another terminal; "
                          "join it or leave it out")
-    return Resistance(_pairwise(net.upper, net.pairs), net)
+    value = _pairwise(net.upper, net.pairs)
+    if confidence is None:
+        return Resistance(value, net)
+    inverse = np.linalg.pinv(net.upper, 1e-12, True)
+    ends = np.eye(len(value))[:, None] - np.eye(len(value))
+    drops = (ends @ inverse).reshape(-1, len(value))  # potentials of the terminals at a unit current between two
+    sigma = _sigma(conductivity, terminals, net, confidence, dx, dy, correlated, lambda g: np.einsum("pm,fmn,pn->fp", drops, g, drops))
+    return Resistance(value, net, np.where(np.isfinite(value), sigma.reshape(value.shape), np.inf))
 
 
-def capacitance(permittivity, conductors, dx=1.0, dy=1.0, floating=(), margin=0, outside=None, tolerance=TOLERANCE):
+def capacitance(permittivity, conductors, dx=1.0, dy=1.0, floating=(), margin=0, outside=None, tolerance=TOLERANCE, confidence=None,
+                correlated=CORRELATED):
     """Maxwell's capacitance matrix of K conductors in a box without field across its sides: a `Capacitance`.
 
     permittivity: (H, W), > 0, of each pixel (F/m: 8.8541878128e-12 times the relative one); not read in conductors.
@@ -131,8 +143,9 @@ def capacitance(permittivity, conductors, dx=1.0, dy=1.0, floating=(), margin=0,
         raise ValueError(f"permittivity {float(permittivity[row, column])} at row {row}, column {column}: give numbers above zero, vacuum is 8.854e-12 F/m")
     if margin == 0:
         net = network(permittivity, conductors, dx, dy, tolerance, "conductor")
+        sigma = None if confidence is None else _sigma(permittivity, conductors, net, confidence, dx, dy, correlated, _reducer(net.upper, kept))
         return Capacitance(_signed(_without(net.upper, kept)), None, net,
-                           lambda: (_without(net.lower, kept), _without(net.upper, kept)))
+                           lambda: (_without(net.lower, kept), _without(net.upper, kept)), sigma)
     if int(margin) != margin or margin < 2:
         raise ValueError(f"margin {margin}: give a number of pixels, 2 or more, or 0 for a closed box")
     wide, open_terminals = _opened(xp, permittivity, conductors, int(margin), outside)
@@ -142,8 +155,12 @@ def capacitance(permittivity, conductors, dx=1.0, dy=1.0, floating=(), margin=0,
     frame[:, [0, -1]] = count + 1
     framed = network(wide, frame, dx, dy, tolerance, "conductor")
     low, high = _without(insulated.upper, kept), _without(framed.upper, kept)
+    sigma = None
+    if confidence is not None:
+        sure = np.pad(to_host(confidence), int(margin), constant_values=1.0)
+        sigma = _sigma(wide, open_terminals, insulated, sure, dx, dy, correlated, _reducer(insulated.upper, kept))
     return Capacitance(_signed((low + high) / 2), abs(high - low) / 2, framed,
-                       lambda: (_without(insulated.lower, kept), high))
+                       lambda: (_without(insulated.lower, kept), high), sigma)
 
 
 def network(k, terminals, dx=1.0, dy=1.0, tolerance=TOLERANCE, word="terminal"):
@@ -173,6 +190,24 @@ def network(k, terminals, dx=1.0, dy=1.0, tolerance=TOLERANCE, word="terminal"):
     pairs = [_pairs(xp, (k > 0) | (terminals > 0), terminals, connectivity) for connectivity in (8, 4)]
     return Network(_closed(matrix), potential, conductor.floating, iterations, *pairs,
                    lambda: terminal_bound(k, terminals, np.concatenate(inflow), dx, dy, tolerance))
+
+
+def _sigma(k, terminals, net, confidence, dx, dy, correlated, told):
+    """Standard deviations of told(changes), linear, of the changes (F, K, K) of the conductance matrix."""
+    doubtful = Doubtful(k, confidence, dx, dy, terminals, correlated)
+    conductor = np.where(doubtful.perfect, 0, doubtful.k)
+    u = to_host(net.potential)
+    x, y = (np.diff(u[:, :-1], axis=2) + np.diff(u[:, 1:], axis=2)) / (2 * dx), (np.diff(u[:, :, :-1], axis=1) + np.diff(u[:, :, 1:], axis=1)) / (2 * dy)
+    return doubtful.sigma(told(doubtful.changes(-conductor * np.stack([x, y], axis=1))))
+
+
+def _reducer(matrix, kept):
+    """The change of the Schur complement `_without` by those of the matrix, (F, K, K) -> (F, len(kept), len(kept))."""
+    others = [n for n in range(len(matrix)) if n not in kept]
+    potentials = np.zeros((len(kept), len(matrix)))
+    potentials[:, kept] = np.eye(len(kept))
+    potentials[:, others] = -matrix[np.ix_(kept, others)] @ np.linalg.pinv(matrix[np.ix_(others, others)], 1e-12, True)
+    return lambda g: np.einsum("im,fmn,jn->fij", potentials, g, potentials)
 
 
 def _count(terminals, k, word):
