@@ -62,27 +62,54 @@ def find_objects(phases, names, pixel_size_m, confidence=None, edge_confidence=N
     _check(xp, phases, names, confidence)
     labels, count = pieces(phases, connectivity=4, background=None)
     labels -= 1
-    phase = to_host(label_min(labels, phases, count)).astype(int)     # all its pixels have the same
-    box = _boxes(xp, labels, count)
+    edge_confidence = confidence if edge_confidence is None else edge_confidence
     pixels = to_host(label_count(labels, count))
-    x, y, angle, thin = _moments(xp, labels, pixels, dx, dy)
-    perimeter = _perimeter(xp, labels, count, dx, dy)
-    frame, touches = _frame(labels, count, dx, dy)
-    area = pixels * (dx * dy)
-    width = np.minimum(thin, ribbon(area, perimeter + frame)[0])
-    length = area / width
-    edge_sd = _edge_sd(xp, labels, count, confidence if edge_confidence is None else edge_confidence, perimeter, dx, dy)
+    centre, moments = _moments(xp, labels, pixels, dx, dy)
+    sums = Sums(phase=to_host(label_min(labels, phases, count)).astype(int),     # all its pixels have the same
+                pixels=pixels, box=_boxes(xp, labels, count), centre=centre, moments=moments,
+                perimeter=_perimeter(xp, labels, count, dx, dy), frame=_frame(labels, count, dx, dy),
+                doubt=np.zeros(count) if edge_confidence is None else _doubt(xp, labels, count, edge_confidence),
+                confidence=np.full(count, np.nan) if confidence is None else _sum(labels, confidence, count))
+    return Objects(labels, table_of(sums, names, pixel_size_m))
+
+
+@dataclass
+class Sums:
+    """What is added up over the pixels of K objects; every member is (K,) or a few of them, x and y in nm.
+
+    phase, pixels. box: left, top, right, bottom pixel edges. centre: x, y. moments: xx, yy, xy, mean squares of the distance
+    from it. perimeter: nm of border to other objects; frame: nm on the picture's frame. doubt: of 1 - confidence near the
+    edges; confidence: of it everywhere.
+    """
+
+    phase: np.ndarray
+    pixels: np.ndarray
+    box: tuple
+    centre: tuple
+    moments: tuple
+    perimeter: np.ndarray
+    frame: np.ndarray
+    doubt: np.ndarray
+    confidence: np.ndarray
+
+
+def table_of(sums, names, pixel_size_m):
+    """The columns of `find_objects` from `Sums`."""
+    dy, dx = (1e9 * float(size) for size in pixel_size_m)
+    angle, thin = _axes(*sums.moments)
+    area = sums.pixels * (dx * dy)
+    width = np.minimum(thin, ribbon(area, sums.perimeter + sums.frame)[0])
+    edge_sd = _edge_sd(sums.doubt * (dx * dy), sums.perimeter)
     width_sd = np.sqrt(2 * ((ROUNDING_PX ** 2) * dx * dy + edge_sd ** 2))
-    mean = np.full(count, np.nan) if confidence is None else _sum(labels, confidence, count) / pixels
-    table = {
-        "object": np.arange(count), "material": np.array([names[p] for p in phase], dtype=object), "phase": phase,
-        "pixels": pixels, "area_nm2": area, "area_sd_nm2": width_sd * perimeter / 2,
-        "left_nm": box[0] * dx, "top_nm": box[1] * dy, "right_nm": box[2] * dx, "bottom_nm": box[3] * dy,
-        "x_nm": x, "y_nm": y, "perimeter_nm": perimeter,
-        "width_nm": width, "width_sd_nm": width_sd, "length_nm": length,
-        "angle_deg": angle, "touches_border": touches, "confidence": mean,
+    left, top, right, bottom = sums.box
+    return {
+        "object": np.arange(len(area)), "material": np.array([names[p] for p in sums.phase], dtype=object), "phase": sums.phase,
+        "pixels": sums.pixels, "area_nm2": area, "area_sd_nm2": width_sd * sums.perimeter / 2,
+        "left_nm": left * dx, "top_nm": top * dy, "right_nm": right * dx, "bottom_nm": bottom * dy,
+        "x_nm": sums.centre[0], "y_nm": sums.centre[1], "perimeter_nm": sums.perimeter,
+        "width_nm": width, "width_sd_nm": width_sd, "length_nm": area / width,
+        "angle_deg": angle, "touches_border": sums.frame > 0, "confidence": sums.confidence / sums.pixels,
     }
-    return Objects(labels, table)
 
 
 def ribbon(area, perimeter):
@@ -118,7 +145,7 @@ def _boxes(xp, labels, count):
 
 
 def _moments(xp, labels, pixels, dx, dy):
-    """Centroid (x, y), angle of the long axis and shorter side of the rectangle with the same second moments, by label."""
+    """Centroid (x, y) and second moments about it (xx, yy, xy), by label."""
     count = len(pixels)
     height, width = labels.shape
     column = xp.ascontiguousarray(xp.broadcast_to(((xp.arange(width) + 0.5) * dx)[None, :], labels.shape))
@@ -127,11 +154,15 @@ def _moments(xp, labels, pixels, dx, dy):
     off_x = column - xp.asarray(x)[labels]
     off_y = row - xp.asarray(y)[labels]
     xx, yy, xy = (_sum(labels, product, count) / pixels for product in (off_x * off_x, off_y * off_y, off_x * off_y))
-    xx, yy = xx + dx * dx / 12, yy + dy * dy / 12       # a pixel is a filled box, not a point
+    return (x, y), (xx + dx * dx / 12, yy + dy * dy / 12, xy)       # a pixel is a filled box, not a point
+
+
+def _axes(xx, yy, xy):
+    """Angle of the long axis, and shorter side of the rectangle with the same second moments."""
     # y points down in the picture and up in the angle: hence the minus
     angle = np.degrees(np.arctan2(-2 * xy, xx - yy)) / 2
     least = (xx + yy) / 2 - np.hypot((xx - yy) / 2, xy)
-    return x, y, np.where(angle <= -90, 90.0, angle) + 0.0, np.sqrt(12 * least)
+    return np.where(angle <= -90, 90.0, angle) + 0.0, np.sqrt(12 * least)
 
 
 def _perimeter(xp, labels, count, dx, dy):
@@ -178,26 +209,28 @@ def crofton_weights(aspect):
 
 
 def _frame(labels, count, dx, dy):
-    """(length of each label's border on the picture's frame, whether there is any)."""
+    """Length of each label's border on the picture's frame."""
     length = np.zeros(count)
     for side, step in ((labels[0], dx), (labels[-1], dx), (labels[:, 0], dy), (labels[:, -1], dy)):
         length += np.bincount(to_host(side), minlength=count) * step
-    return length, length > 0
+    return length
 
 
-def _edge_sd(xp, labels, count, confidence, perimeter, dx, dy):
-    """Standard deviation of an edge's place, from the doubt gathered in the NEAR pixels next to it.
-
-    If the edge lies at a normal distance from where it is drawn, the pixels inside carry the doubt 1 - confidence whose
-    integral across the edge is sd / sqrt(2 pi).
-    """
-    if confidence is None:
-        return np.zeros(count)
+def _doubt(xp, labels, count, confidence):
+    """Sum of 1 - confidence over the pixels of each label that lie at most NEAR from another one along a row or column."""
     near = xp.zeros(labels.shape, bool)
     for step in range(1, NEAR + 1):
         for a, b in ((step, 0), (0, step)):
             one, other = _pairs(labels, a, b)
             for half in _pairs(near, a, b):
                 half |= one != other
-    doubt = _sum(labels, xp.where(near, 1 - confidence, 0), count) * (dx * dy)
-    return np.divide(np.sqrt(2 * np.pi) * doubt, perimeter, out=np.zeros(count), where=perimeter > 0)
+    return _sum(labels, xp.where(near, 1 - confidence, 0), count)
+
+
+def _edge_sd(doubt_nm2, perimeter):
+    """Standard deviation of an edge's place, from the doubt gathered in the NEAR pixels next to it.
+
+    If the edge lies at a normal distance from where it is drawn, the pixels inside carry the doubt 1 - confidence whose
+    integral across the edge is sd / sqrt(2 pi).
+    """
+    return np.divide(np.sqrt(2 * np.pi) * doubt_nm2, perimeter, out=np.zeros(len(perimeter)), where=perimeter > 0)

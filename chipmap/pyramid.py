@@ -78,7 +78,7 @@ def open_pyramid(path):
         raise InputError(f"{path}: can't be read ({error.strerror or error}): check the path and its permissions") from None
     if magic in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return _open_tiff(path)
-    from chipmap.read import read_grey      # which reads tags by this module
+    from chipmap.read import read_grey  # which reads tags by this module
 
     return Pyramid(path, {0: _Array(read_grey(path))}, lambda: None)
 
