@@ -46,6 +46,8 @@ SYSTEM = (
     click.option("--limits", type=FILE, help="What a corridor between two regions can carry, each way."),
     click.option("--regions", type=FILE, help="Polygons of the regions."),
     click.option("--lines", type=FILE, help="Transmission lines, shown on the map."),
+    click.option("--substations", type=FILE, help="Substations: where the ends of lines meet."),
+    click.option("--fill-demand", is_flag=True, help="Fill hours of demand that are missing or can't be right from the hours around them, and say so."),
     click.option("--limits-from", type=click.Choice(SOURCES), help="given: files of limits; lines: what the lines between two regions can carry by voltage and length."),
     click.option("--profiles", type=FILE, help="What share of their capacity wind and sun gave, by hour and state."),
     click.option("--outages", type=FILE, help="How often each technology is out."),
@@ -121,6 +123,18 @@ def match(first, second, out, hide_numbers, quiet):
         from gridmap import pipeline
 
         pipeline.match_files(first, second, out, hide_numbers, _say(quiet))
+
+
+@main.command()
+@click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=FILE)
+def inspect(paths):
+    """What each FILE is taken for: its kind, its layout, the column behind each field; and a mapping to fill in where it is none."""
+    with refusing():
+        from gridmap import inspection
+
+        for path in paths:
+            for line in inspection.inspect(path):
+                click.echo(line)
 
 
 @main.command()

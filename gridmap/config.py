@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gridmap import InputError
 
-FILES = ("plants", "places", "hydro", "demand", "areas", "loads", "population", "limits", "regions", "lines", "profiles", "outages")
+FILES = ("plants", "places", "hydro", "demand", "areas", "loads", "population", "limits", "regions", "lines", "substations", "profiles", "outages")
 SOURCES = ("given", "lines")
 EXPORTS = ("flatgeobuf", "pmtiles", "cog", "pypsa")
 OF_AN_HOUR = ("cog", "pypsa")
@@ -17,11 +17,12 @@ class Config:
     """One run. A file that is None is the bundled one (48 states); hour None is the hour of the highest total demand.
 
     The paths (FILES): generating units, their addresses, what is known of their rivers; demand by hour and area, which
-    regions each area covers, large loads at known places, the people in each region; limits between regions, their polygons, lines to show; what wind
+    regions each area covers, large loads at known places, the people in each region; limits between regions, their polygons, lines to show, substations; what wind
     and sun gave; how often each technology is out.
     hour: "2023-07-27T22:00Z", UTC. year: every hour of it instead. basis: what counts as capacity, a name of `supply.BASES`.
-    columns: {table: {field: column}} for files of a layout that columns.csv does not know.
+    columns: {table: {field: column}} for files of a layout that columns.csv does not know; see `tables.read`.
     also: exports besides, names of `export.EXPORTS`. merge: solve a second time with artefacts joined to their neighbours.
+    fill_demand: hours of demand that are missing or can't be right are filled from the hours around them (`fill`), not refused.
     limits_from: "given" limits, or "lines": what the lines that end in two regions can carry (`line_limits`).
     by: what the regions are joined to before anything is solved, a name of `regroup.SETS`.
     """
@@ -36,6 +37,7 @@ class Config:
     limits: Path | None = None
     regions: Path | None = None
     lines: Path | None = None
+    substations: Path | None = None
     profiles: Path | None = None
     outages: Path | None = None
     hour: str | None = None
@@ -45,6 +47,7 @@ class Config:
     limits_from: str = "given"
     columns: dict = field(default_factory=dict)
     also: tuple = ()
+    fill_demand: bool = False
     merge: bool = False
 
     @property
@@ -97,14 +100,23 @@ def _from_toml(path):
 
 
 def _is_column_map(value):
-    return isinstance(value, dict) and all(
-        isinstance(part, dict) and all(isinstance(column, str) for column in part.values()) for part in value.values())
+    return isinstance(value, dict) and all(isinstance(part, dict) and all(map(_is_column, part.values())) for part in value.values())
+
+
+def _is_column(said):
+    """A column's name; or one with a factor, or a value for all rows."""
+    if not isinstance(said, dict):
+        return isinstance(said, str)
+    if set(said) == {"value"}:
+        return isinstance(said["value"], str | int | float)
+    return isinstance(said.get("column"), str) and set(said) <= {"column", "times"} and isinstance(said.get("times", 1), int | float)
 
 
 KINDS = {
-    "columns": (_is_column_map, "a table of texts; write [columns.plants] and below it nameplate_mw = \"MW\""),
+    "columns": (_is_column_map, "a table of columns; write [columns.plants] and below it nameplate_mw = \"MW\", {column = \"kW\", times = 0.001} or {value = \"wind\"}"),
     "also": (lambda value: isinstance(value, list) and set(value) <= set(EXPORTS), f"a list of {', '.join(EXPORTS)}; write also = [\"{EXPORTS[0]}\"]"),
     "merge": (lambda value: isinstance(value, bool), "true or false"),
+    "fill_demand": (lambda value: isinstance(value, bool), "true or false"),
     "year": (lambda value: type(value) is int, "a whole number; write year = 2023"),
 }
 

@@ -10,6 +10,7 @@ import pandas as pd
 import scipy.sparse
 
 from gridmap import InputError, tables, territory
+from gridmap.regions import county_codes
 
 SALES = tables.DATA / "state_sales_2022.parquet"
 UNIT = 2**40                    # weights are whole multiples of 1/UNIT: float64 adds them without rounding
@@ -69,7 +70,7 @@ def parse_hour(hour):
     return stamp.tz_convert("UTC").tz_localize(None) if stamp.tzinfo else stamp
 
 
-def build(path, regions, ledger, areas=None, population=None, columns=None):
+def build(path, regions, ledger, areas=None, population=None, columns=None, fill=False):
     """(Demand over `regions`, bundled files it took besides).
 
     path: the hours (table `demand` of columns.csv). areas: path of a table area -> region_id with optional weights, or
@@ -77,10 +78,10 @@ def build(path, regions, ledger, areas=None, population=None, columns=None):
     `territory` finds.
     population: Series by region_id, the weights where none are given.
     """
-    hours, names, hourly, imputed = read_hours(path, ledger, columns)
+    hours, names, hourly, imputed = read_hours(path, ledger, columns, fill)
     files = []
     if areas is not None:
-        members = members_from_table(areas, regions, names, population)
+        members = members_from_table(areas, regions, names, population, ledger)
     elif set(names) <= set(regions["region_id"]):
         rows = pd.Index(regions["region_id"]).get_indexer(names)
         members = pd.DataFrame({"area": names, "region": rows, "weight": 1.0})
@@ -98,21 +99,25 @@ def build(path, regions, ledger, areas=None, population=None, columns=None):
     return Demand(weights, hourly, hours, tuple(names), imputed, path.name), files
 
 
-def read_hours(path, ledger, columns=None):
-    """(hours, names, hourly (B, T) MW, imputed (B,)) of a long table; every area must have every hour."""
-    frame, layout = tables.read(path, "demand", columns)
+def read_hours(path, ledger, columns=None, fill=False):
+    """(hours, names, hourly (B, T) MW, imputed (B,)) of a long table; every area must have every hour, unless `fill` mends
+    what is missing or can't be right."""
+    frame, layout = tables.read(path, "demand", columns, ledger)
     area, names = pd.factorize(frame["area"], sort=True)
     hour, hours = pd.factorize(frame["hour_utc"], sort=True)
     mw = frame["demand_mw"].to_numpy()
-    _refuse(path, frame, ~np.isfinite(mw), "the demand is not a finite number; fill or leave out the area")
-    _refuse(path, frame, mw < 0, "the demand is negative; it is to be what is consumed, MW")
+    if not fill:
+        _refuse(path, frame, ~np.isfinite(mw), "the demand is not a finite number; fill it (--fill-demand) or leave out the area")
+        _refuse(path, frame, mw < 0, "the demand is negative; it is to be what is consumed, MW (--fill-demand fills such hours)")
     cells = area * len(hours) + hour
     counts = np.bincount(cells, minlength=len(names) * len(hours))
     if counts.max() > 1:
         _refuse(path, frame, counts[cells] > 1, "this area has this hour more than once; keep one")
+    if fill:
+        return _filled(path, frame, hours, names, area, hour, ledger)
     if counts.min() == 0:
         b, t = divmod(int(np.argmin(counts)), len(hours))
-        raise InputError(f"{path}: area {names[b]} has no hour {hours[t]} UTC, which others have; give every area the same hours")
+        raise InputError(f"{path}: area {names[b]} has no hour {hours[t]} UTC, which others have; give every area the same hours, or fill them (--fill-demand)")
     hours = pd.DatetimeIndex(hours)
     gaps = np.flatnonzero(np.diff(hours) != np.timedelta64(1, "h"))
     if len(gaps):
@@ -131,20 +136,41 @@ def read_hours(path, ledger, columns=None):
     return hours, [str(n) for n in names], hourly, imputed
 
 
+def _filled(path, frame, hours, names, area, hour, ledger):
+    """As `read_hours`, with every hour from the first to the last."""
+    from gridmap import fill
+
+    every = pd.date_range(hours[0], hours[-1], freq="h")
+    place = every.get_indexer(hours)
+    if (place < 0).any():
+        raise InputError(f"{path}: {hours[int(np.argmin(place))]} UTC is no whole hour after {hours[0]}; give whole hours")
+    given = np.full((len(names), len(every)), np.nan)
+    given[area, place[hour]] = frame["demand_mw"].to_numpy()
+    hourly, why = fill.fill(given)
+    row = np.zeros(given.shape, int)
+    row[area, place[hour]] = frame["source_row"].to_numpy()
+    b, t = np.nonzero(why)
+    ledger.add(path.name, "hour of demand filled from the hours around it", "changed", row=pd.array(np.where(row[b, t] > 0, row[b, t], 0), dtype="Int64"),
+               plant=pd.Series(np.array(names, object)[b] + " " + every.strftime("%Y-%m-%dT%H:%MZ").to_numpy(object)[t], dtype=object),
+               before=pd.Series(np.array(fill.REASONS, object)[why[b, t]] + pd.Series(given[b, t]).map("{:g}".format).to_numpy(object), dtype=object),
+               after=pd.Series(hourly[b, t]), mw=pd.Series(hourly[b, t]))
+    return every, [str(n) for n in names], hourly, (why > 0).mean(axis=1)
+
+
 def read_sales(path):
     """Series by state: MWh sold in the year."""
     frame, _ = tables.read(path, "sales")
     return frame.set_index("state")["sales_gwh"] * 1e3
 
 
-def members_from_table(path, regions, names, population):
+def members_from_table(path, regions, names, population, book=None):
     """DataFrame[area, region, weight] from a user's table area, region_id and optional weight."""
-    frame, _ = tables.read(path, "areas")
-    frame["region"] = pd.Index(regions["region_id"]).get_indexer(frame["region_id"])
+    frame, _ = tables.read(path, "areas", None, book)
+    frame["region"] = pd.Index(regions["region_id"]).get_indexer(county_codes(frame["region_id"]))
     _refuse(path, frame, frame["region"] < 0, "no region has this region_id; correct it or leave the row out")
     _refuse(path, frame, ~frame["area"].isin(names), "the demand has no such area; correct it or leave the row out")
     if "weight" not in frame:
-        frame["weight"] = 1.0 if population is None else population.reindex(frame["region_id"]).to_numpy()
+        frame["weight"] = 1.0 if population is None else population.reindex(county_codes(frame["region_id"])).to_numpy()
     bad = ~(np.isfinite(frame["weight"]) & (frame["weight"] >= 0))
     _refuse(path, frame, bad, "the weight is missing, negative or not finite; give a number from 0 up")
     return frame[["area", "region", "weight"]]

@@ -5,6 +5,7 @@ import math
 import pandas as pd
 
 COLUMNS = ["file", "row", "plant", "rule", "action", "before", "after", "mw"]
+SOURCES = ["file", "sheet", "table", "layout", "rows", "field", "column", "unit"]
 ACTIONS = ("kept", "changed", "added", "merged", "left out")
 CAPACITIES = ["nameplate_mw", "summer_mw", "winter_mw"]
 
@@ -18,7 +19,7 @@ class Ledger:
     """
 
     def __init__(self):
-        self._parts = []
+        self._parts, self._sources = [], []
 
     def add(self, file, rule, action, row=None, plant="", before="", after="", mw=math.nan):
         """Note one line, or many at once where row, plant, before, after or mw are columns of one length."""
@@ -36,6 +37,16 @@ class Ledger:
             part[name] = part[name].map(_text)
         part["mw"] = part["mw"].astype(float)
         self._parts.append(part[COLUMNS])
+
+    def took(self, file, sheet, table, layout, count, rows, constants):
+        """Note a file that was read: its layout, and the column behind each field (`tables.read`)."""
+        head = {"file": file, "sheet": sheet, "table": table, "layout": layout, "rows": count}
+        columns = [{**head, "field": row.field, "column": row.column, "unit": row.unit or (f"x {row.times:g}" if row.times != 1 else "")} for row in rows.itertuples()]
+        self._sources += columns + [{**head, "field": field, "column": f"{value!r} for all rows", "unit": ""} for field, value in constants.items()]
+
+    def sources(self):
+        """DataFrame[file, sheet, table, layout, rows, field, column, unit]: what was taken from every file that was read."""
+        return pd.DataFrame(self._sources, columns=SOURCES).drop_duplicates(ignore_index=True)
 
     def table(self):
         if not self._parts:

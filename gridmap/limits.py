@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from gridmap import InputError, tables
+from gridmap.regions import county_codes
 
 COLUMNS = ["tail", "head", "forward_mw", "backward_mw", "kind", "name", "source", "rows"]
 
@@ -34,7 +35,7 @@ def onto(corridors, parent):
 
 
 def _read(path, regions, ledger, columns):
-    frame, layout = tables.read(path, "limits", columns)
+    frame, layout = tables.read(path, "limits", columns, ledger)
     for field in ("forward_mw", "backward_mw"):
         bad = ~(np.isfinite(frame[field]) & (frame[field] >= 0))
         if bad.any():
@@ -79,7 +80,7 @@ def _report_interconnects(path, frame, what, most, regions, ledger):
 
 def _region_rows(names, regions):
     """Rows of `regions` by region_id; "p" and five digits is a county's code, merged counties are their region."""
-    ids = names.where(~names.str.fullmatch(r"p\d{5}"), names.str[1:])
+    ids = county_codes(names)
     merges = tables.fact("county_merges").set_index("fips")["region_id"]
     known = pd.Index(regions["region_id"])
     rows = known.get_indexer(ids)

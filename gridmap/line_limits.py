@@ -13,7 +13,7 @@ import pandas as pd
 import scipy.sparse.csgraph
 
 from gridmap import dcflow, limits, stclair
-from gridmap.lines import compare_limits, corridor_limits, end_limits, topology
+from gridmap.lines import compare_limits, corridor_limits, end_limits, in_use, topology
 from gridmap.place import region_of
 
 ESTIMATES = {"ends_mw": "between the regions of its ends", "n1_mw": "the same without the largest line", "crossing_mw": "in full at every border a line crosses",
@@ -23,12 +23,14 @@ FELT = 1e-9                     # smaller shares of a transfer bind no line
 DC_PAIRS = 400                  # linear programs of more pairs would take minutes
 
 
-def estimates(lines, regions, device="cpu"):
+def estimates(lines, regions, device="cpu", substations=None):
     """DataFrame[tail, head, lines, ends_mw, n1_mw, rows, crossing_mw, shared_mw, dc_mw], a row for each pair of regions that any
     estimate joins, tail < head rows of `regions`; NaN where an estimate has none. dc_mw only up to DC_PAIRS pairs.
 
-    lines: GeoDataFrame[voltage_kv, geometry] and, where known, circuits and thermal_mw. Both ways are alike.
+    lines: GeoDataFrame[voltage_kv, geometry] and, where known, circuits and thermal_mw; carries, False for lines that are
+    not counted. Both ways are alike.
     """
+    lines = in_use(lines)
     ends = end_limits(lines, regions, device)
     crossing, crossings = corridor_limits(lines, regions, device=device)
     once = crossings.dropna(subset="limit_mw").drop_duplicates(["line", "tail", "head"])
@@ -38,14 +40,14 @@ def estimates(lines, regions, device="cpu"):
         ends.set_index(pair)["lines"], ends.set_index(pair)["forward_mw"].rename("ends_mw"), ends.set_index(pair)["n1_mw"], ends.set_index(pair)["rows"],
         crossing.set_index(pair)["forward_mw"].rename("crossing_mw"), share.groupby([once["tail"], once["head"]]).sum().rename("shared_mw")]
     if len(ends) <= DC_PAIRS:
-        columns.append(dc_limits(lines, regions, device))
+        columns.append(dc_limits(lines, regions, device, substations))
     table = pd.concat(columns, axis=1).sort_index().reset_index()
     return table.assign(lines=table["lines"].fillna(0).astype(int), **({} if "dc_mw" in table else {"dc_mw": np.nan}))
 
 
-def dc_limits(lines, regions, device="cpu"):
+def dc_limits(lines, regions, device="cpu", substations=None):
     """Series dc_mw by (tail, head) for the pairs of regions with a line from a station of the one to one of the other."""
-    net, buses = line_network(lines)
+    net, buses = line_network(lines, substations)
     home = region_of(buses["lon"].to_numpy(), buses["lat"].to_numpy(), regions, device)
     start, end = home[net.start], home[net.end]
     joins = (start >= 0) & (end >= 0) & (start != end)
@@ -76,10 +78,10 @@ def transfer_limit(net, buses, branches, signs):
     return -float(answer.fun)
 
 
-def line_network(lines):
+def line_network(lines, substations=None):
     """(`dcflow.Network` of the lines with a voltage, DataFrame of its buses with lon, lat): stations from the line ends,
     reactance and rating from voltage and length."""
-    net = topology(lines)
+    net = topology(lines, substations=substations)
     part = net.parts[(net.parts["kv"] > 0) & (net.parts["start"] != net.parts["end"])]
     circuits = lines["circuits"].to_numpy(float)[part["line"]] if "circuits" in lines else 1.0
     thermal = lines["thermal_mw"].to_numpy(float)[part["line"]] if "thermal_mw" in lines else None
@@ -98,12 +100,13 @@ def line_network(lines):
     return made, net.buses
 
 
-def take(lines, regions, given, book, device="cpu"):
+def take(lines, regions, given, book, device="cpu", substations=None):
     """(corridors of the lines' ends in place of the alternating-current ones of `given`, `beside`).
 
     given: corridors of `limits.build`, or None. Direct-current ties of `given` stay. Between two interconnects nothing is joined.
     """
-    table = estimates(lines, regions, device)
+    table = estimates(lines, regions, device, substations)
+    _note_topology(in_use(lines), substations, book)
     found = table.dropna(subset="ends_mw")
     side = regions["interconnect"].to_numpy(object)
     a, b = side[found["tail"]], side[found["head"]]
@@ -112,13 +115,19 @@ def take(lines, regions, given, book, device="cpu"):
     found = found[~apart]
     made = pd.DataFrame({"tail": found["tail"], "head": found["head"], "forward_mw": found["ends_mw"], "backward_mw": found["ends_mw"],
                          "kind": "AC", "name": "", "source": "lines", "rows": found["rows"]})
-    blind = ~(lines["voltage_kv"] > 0)
+    blind = ~(in_use(lines)["voltage_kv"] > 0)
     book.add("lines", "limits taken from the lines between the regions of their ends", "changed", plant=f"{len(made)} corridors", mw=made["forward_mw"].sum())
     book.add("lines", "line without a voltage: carries nothing", "left out", plant=f"{int(blind.sum())} lines")
     kept = given[given["kind"].ne("AC")] if given is not None else None
     made = pd.concat([made, kept], ignore_index=True)[limits.COLUMNS]
     limits.report_alone(made, regions, book)
     return made.astype({"tail": int, "head": int}), beside(table, regions, given)
+
+
+def _note_topology(lines, substations, book):
+    """What was snapped, joined and left alone in making a network of the lines, in the report."""
+    report = topology(lines, substations=substations).report
+    book.add("lines", "network made of the lines' ends", "kept", plant=report["what"], after=report["count"].astype(str))
 
 
 def beside(table, regions, given):

@@ -10,6 +10,7 @@ from cukernels.components import graph_pieces
 from gridmap import InputError, geodesy, stclair
 from gridmap.place import region_of, split_lines
 
+SUBSTATION_KM = 1.0  # a yard is some hundred metres across, and its point stands in the middle
 CLIP_KM = 0.1  # a line in a region for less than this cuts a corner: no crossing
 EARTH_KM = 6371.0
 
@@ -49,7 +50,7 @@ def corridor_limits(lines, regions, clip_km=CLIP_KM, device="cpu"):
     pair = np.sort(np.stack([here["region"].to_numpy(), there], axis=1), axis=1)
     kv = lines["voltage_kv"].to_numpy(float)[here["line"]]
     limit = np.full(len(here), np.nan)
-    known = kv > 0
+    known = (kv > 0) | _rated(lines)[here["line"]]
     limit[known] = _limit(lines, here["line"].to_numpy()[known], kv[known], here["route_km"].to_numpy()[known])
     crossings = pd.DataFrame({"line": here["line"].to_numpy(), "part": here["part"].to_numpy(), "tail": pair[:, 0], "head": pair[:, 1],
                               "kv": np.where(known, kv, np.nan), "km": here["route_km"].to_numpy(), "limit_mw": limit})
@@ -62,12 +63,12 @@ def end_limits(lines, regions, device="cpu"):
 
     A line counts between the regions of its two ends and nowhere else: a county it only passes over has no station on it
     and can neither give to it nor take from it. So two regions need not touch. A part of a MultiLineString is a line.
-    Lines with an end in no region, without a voltage or with both ends in one region count nothing.
+    Lines with an end in no region, with neither voltage nor thermal limit, or with both ends in one region count nothing.
     """
     part, line, ends = _parts(lines)
     home = np.array([region_of(*end.T, regions, device) for end in ends]) if len(part) else np.zeros((2, 0), int)
     kv = lines["voltage_kv"].to_numpy(float)[line]
-    counts = (home >= 0).all(axis=0) & (home[0] != home[1]) & (kv > 0)
+    counts = (home >= 0).all(axis=0) & (home[0] != home[1]) & ((kv > 0) | _rated(lines)[line])
     mw = _limit(lines, line[counts], kv[counts], _route_km(part)[counts])
     return _summed(lines, pd.DataFrame({"tail": home.min(axis=0)[counts], "head": home.max(axis=0)[counts], "line": line[counts], "limit_mw": mw}))
 
@@ -92,15 +93,16 @@ def compare_limits(derived, given):
             "only_derived": int(both["given"].isna().sum()), "only_given": int(both["derived"].isna().sum())}
 
 
-def topology(lines, snap_km=0.3):
-    """`Topology` of lines: ends within snap_km of each other (chains of such) are one station.
+def topology(lines, snap_km=0.3, substations=None, substation_km=SUBSTATION_KM):
+    """`Topology` of lines: ends within snap_km of each other (chains of such) are one station; so are the ends for which one
+    of the substations (GeoDataFrame of points) is the nearest and within substation_km.
 
     lines: GeoDataFrame[voltage_kv, geometry], in any coordinate reference system. A voltage that is missing is a class of
     its own (kv NaN).
     """
     part, line, ends = _parts(lines)
     ends = np.concatenate(ends)
-    station, stations = _stations(ends, snap_km)
+    station, stations, met = _stations(ends, snap_km, substations, substation_km)
     kv = lines["voltage_kv"].to_numpy(float)[line]
     kv = np.where(kv > 0, kv, np.nan)
     at = pd.DataFrame({"station": station, "kv": np.r_[kv, kv], "lon": ends[:, 0], "lat": ends[:, 1]})
@@ -113,11 +115,12 @@ def topology(lines, snap_km=0.3):
     report = pd.DataFrame({
         "what": ["line parts", "line ends", f"stations (ends within {snap_km:g} km)", "ends more than a metre from another of their station",
                  "stations with several voltages, transformers assumed", "stations with one line end", "parts that return to their station",
-                 "parts without a voltage", "islands", "line ends in the largest island"],
+                 "parts without a voltage", "islands", "line ends in the largest island",
+                 *([] if substations is None else [f"line ends within {substation_km:g} km of a substation of the file"])],
         "count": [len(part), len(ends), stations, _moved(ends, station), int((voltages > 1).sum()),
                   int((buses.groupby("station")["lines"].sum() == 1).sum()), int((station[: len(line)] == station[len(line):]).sum()),
                   int(np.isnan(kv).sum()), int(buses["island"].max() + 1) if len(buses) else 0,
-                  int(buses.loc[buses["island"].eq(0), "lines"].sum())]})
+                  int(buses.loc[buses["island"].eq(0), "lines"].sum()), *([] if substations is None else [met])]})
     return Topology(parts, buses, report)
 
 
@@ -149,8 +152,22 @@ def _rows(named, number, line):
 
 
 def _limit(lines, line, kv, km):
-    optional = [lines[c].to_numpy(float)[line] if c in lines else d for c, d in (("circuits", 1), ("thermal_mw", None))]
-    return stclair.line_limit(kv, km, *optional)
+    """(N,) MW; of a line of which only the thermal limit is known, that."""
+    circuits = lines["circuits"].to_numpy(float)[line] if "circuits" in lines else np.ones(len(line))
+    thermal = lines["thermal_mw"].to_numpy(float)[line] if "thermal_mw" in lines else np.full(len(line), np.nan)
+    mw, known = circuits * thermal, kv > 0
+    mw[known] = stclair.line_limit(kv[known], km[known], circuits[known], thermal[known])
+    return mw
+
+
+def _rated(lines):
+    """(L,) bool: lines whose thermal limit the file says."""
+    return (lines["thermal_mw"] > 0).to_numpy() if "thermal_mw" in lines else np.zeros(len(lines), bool)
+
+
+def in_use(lines):
+    """The lines that carry something (`line_files.read` says which do not); all where nothing is said."""
+    return lines[lines["carries"]].reset_index(drop=True) if "carries" in lines else lines
 
 
 def _sphere(ends):
@@ -158,14 +175,21 @@ def _sphere(ends):
     return EARTH_KM * np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
 
 
-def _stations(ends, snap_km):
+def _stations(ends, snap_km, substations=None, substation_km=0.0):
+    """((N,) station of each end, how many, how many ends are at a substation of the file)."""
     from scipy.spatial import cKDTree
 
     if not len(ends):
-        return np.zeros(0, int), 0
-    pairs = cKDTree(_sphere(ends)).query_pairs(snap_km, output_type="ndarray")
-    station, count = graph_pieces(np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1]), len(ends))
-    return station, int(count)
+        return np.zeros(0, int), 0, 0
+    pairs, nodes, met = cKDTree(_sphere(ends)).query_pairs(snap_km, output_type="ndarray"), len(ends), 0
+    if substations is not None and len(substations):
+        points = substations.geometry.to_crs("EPSG:4326")
+        near, which = cKDTree(_sphere(np.stack([points.x, points.y], axis=1))).query(_sphere(ends), distance_upper_bound=substation_km)
+        at = np.flatnonzero(np.isfinite(near))
+        pairs, nodes, met = np.concatenate([pairs, np.stack([at, len(ends) + which[at]], axis=1)]), nodes + len(points), len(at)
+    piece, _ = graph_pieces(np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1]), nodes)
+    _, station = np.unique(np.asarray(piece)[: len(ends)], return_inverse=True)
+    return station, int(station.max()) + 1, met
 
 
 def _moved(ends, station):

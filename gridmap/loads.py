@@ -8,13 +8,13 @@ import scipy.sparse
 from gridmap import InputError, tables
 
 
-def read(path, columns=None):
+def read(path, columns=None, book=None):
     """DataFrame[name, lon, lat, load_mw, area, source_row]: steady loads that the metered demand already holds.
 
     area: the demand area whose meter holds it, "" for the one that serves most of its region. Raises InputError for a
     load that is missing, infinite or not above zero.
     """
-    frame, _ = tables.read(path, "loads", columns)
+    frame, _ = tables.read(path, "loads", columns, book)
     if "area" not in frame:
         frame["area"] = ""
     bad = ~(np.isfinite(frame["load_mw"]) & (frame["load_mw"] > 0))

@@ -25,7 +25,8 @@ STEP = 1e-6  # MWh: smaller changes are rounding
 def write_tables(folder, shown, inputs):
     """regions.csv, pockets.csv, corridors.csv (the layers without their shapes), columns.csv (what each column is, with its
     unit), limits.csv and limits.json (where limits come from the lines: every estimate beside the given ones, and how they
-    agree), repair.csv (what was done to each row), account.csv (where every MW went) and provenance.parquet (which rows of
+    agree), repair.csv (what was done to each row), account.csv (where every MW went), sources.csv (the layout of every
+    file and the column behind each field) and provenance.parquet (which rows of
     which file each region rests on)."""
     layers.explanations(shown["regions"].attrs["run"]).to_csv(folder / "columns.csv", index=False)
     for name in ("regions", "pockets", "corridors"):
@@ -37,6 +38,7 @@ def write_tables(folder, shown, inputs):
             line_limits.ESTIMATES.items(), line_limits.agreement(inputs.beside).values())})
     inputs.report.to_csv(folder / "repair.csv", index=False)
     inputs.account.to_csv(folder / "account.csv", index=False)
+    inputs.sources.to_csv(folder / "sources.csv", index=False)
     provenance.rows(inputs).to_parquet(folder / provenance.FILE, index=False, compression="zstd")
 
 

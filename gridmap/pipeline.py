@@ -10,6 +10,7 @@ from gridmap import (
     flow,
     geofiles,
     hours,
+    inspection,
     layers,
     match,
     merge,
@@ -40,7 +41,7 @@ def run(config, out, device="auto", say=print):
     say(f"device: {device.why}")
     solve, headline = (solve_year, output.year_headline) if config.year else (solve_hour, output.headline)
     with Run(out, "gridmap run", config.options(), device, PACKAGES, say=say) as folder:
-        inputs = _placed(config, folder, device)
+        inputs = _placed(config, folder, device, say)
         results, regions = solve(inputs, config, device, folder)
         if config.merge:
             with folder.step("merge artefacts"):
@@ -67,7 +68,7 @@ def where(config, out, mw, which, device="auto", say=print):
     say(f"device: {device.why}")
     options = config.options() | {"mw": mw, "hours": which}
     with Run(out, "gridmap where", options, device, PACKAGES, say=say) as folder:
-        inputs = _placed(config, folder, device)
+        inputs = _placed(config, folder, device, say)
         with folder.step("choose hours"):
             chosen = hours.choose(inputs, which, config.basis, device)
         with folder.step(f"headroom, {len(chosen)} hours"):
@@ -92,7 +93,7 @@ def compare(config, path, out, which, device="auto", say=print):
     changes = scenario.read(path)
     with Run(out, "gridmap compare", config.options() | {"scenario": str(path), "hours": which}, device, PACKAGES, say=say) as folder:
         folder.read(path)
-        inputs = _placed(config, folder, device)
+        inputs = _placed(config, folder, device, say)
         with folder.step("choose hours"):
             chosen = hours.choose(inputs, which, config.basis, device)
         with folder.step("change"):
@@ -126,12 +127,15 @@ def match_files(first, second, out, hide_numbers=False, say=print):
     return results
 
 
-def _placed(config, folder, device):
-    """Everything read, repaired, placed and joined as the config says; every file noted in the manifest."""
+def _placed(config, folder, device, say):
+    """Everything read, repaired, placed and joined as the config says; every file noted in the manifest, the layouts of the
+    user's own said."""
     with folder.step("read"):
         inputs = read.load(config)
         for path in inputs.files:
             folder.read(path)
+    for line in inspection.told(inputs.sources, {path.name for path in config.own_files.values()}):
+        say(f"  {line}")
     with folder.step("repair and place"):
         inputs = regroup.regroup(repair.repair(inputs, device=device), config.by)
         for path in regroup.given_files(config.by):

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import geopandas
 import numpy as np
 import pandas as pd
-import shapely
 
-from gridmap import InputError, demand, ledger, limits, line_limits, overlay, regions, supply, tables
+from gridmap import InputError, demand, ledger, limits, line_files, line_limits, overlay, regions, registries, supply, tables
 from gridmap import loads as large
 from gridmap.config import Config
 
@@ -30,7 +29,7 @@ class Inputs:
     demand: demand.Demand. corridors: see limits.build. lines: GeoDataFrame for display, or None.
     places: addresses of plants by plant_id, or None. weather: supply.Weather. outages: supply.Outages.
     report: the repair report (ledger.COLUMNS). account: where every MW went, None before repair.
-    beside: where limits come from the lines, `line_limits.beside`. files: every file read. truncated: why the lines are not the whole grid, or "".
+    beside: where limits come from the lines, `line_limits.beside`. substations: `line_files.read_substations`, or None. files: every file read. sources: `ledger.Ledger.sources`. truncated: why the lines are not the whole grid, or "".
     """
 
     regions: geopandas.GeoDataFrame
@@ -43,9 +42,11 @@ class Inputs:
     outages: object
     report: pd.DataFrame
     files: list[pathlib.Path]
+    sources: pd.DataFrame | None = None
     truncated: str = ""
     account: pd.DataFrame | None = None
     beside: pd.DataFrame | None = None
+    substations: geopandas.GeoDataFrame | None = None
 
 
 def load_bundle():
@@ -62,22 +63,23 @@ def load(config=None):
     ground = _ground(files, book)
     plants = read_plants(files.path("plants"), book, files.columns("plants"))
     eia = tables.registry(plants.attrs["layout"]) == "EIA"
-    places = read_places(files.path("places"), files.columns("places")) if eia or "places" in files.own else None
+    places = read_places(files.path("places"), files.columns("places"), book) if eia or "places" in files.own else None
     if eia or "hydro" in files.own:
         plants = with_hydro(plants, files.path("hydro"), book, files.columns("hydro"))
-    weather, outages, read = supply.read_factors(files.own)
+    weather, outages, read = supply.read_factors(files.own, book)
     files.read += read
     loads = _demand(files, ground, book)
     by_lines, beside = config is not None and config.limits_from == "lines", None
     here = ground.counties is not None
-    lines = read_lines(files.path("lines"), book, files.columns("lines")) if here or "lines" in files.own else None
+    lines, cut_off = line_files.read(files.path("lines"), book, files.columns("lines")) if here or "lines" in files.own else (None, "")
+    substations = line_files.read_substations(files.path("substations"), book, files.columns("substations")) if "substations" in files.own else None
     corridors = _corridors(files, ground, book) if here or "limits" in files.own or not by_lines else None
     if by_lines:
-        corridors, beside = line_limits.take(lines, ground.regions, corridors, book)
+        corridors, beside = line_limits.take(lines, ground.regions, corridors, book, substations=substations)
     return Inputs(
         regions=ground.regions, plants=plants, demand=loads, corridors=corridors, lines=lines, places=places, weather=weather,
-        outages=outages, report=book.table(), files=files.read,
-        truncated=TRUNCATED if lines is not None and "lines" not in files.own else "", beside=beside,
+        outages=outages, report=book.table(), files=files.read, sources=book.sources(),
+        truncated=TRUNCATED if lines is not None and "lines" not in files.own else cut_off, beside=beside, substations=substations,
     )
 
 
@@ -103,15 +105,16 @@ def _demand(files, ground, book):
     """Demand over the regions; the bundled areas reach own regions by way of the counties."""
     by_county = ground.counties is not None and "areas" not in files.own
     base = ground.counties if by_county else ground.regions
-    people = read_population(files.path("population"), files.columns("population")) if by_county or "population" in files.own else None
+    people = read_population(files.path("population"), files.columns("population"), book) if by_county or "population" in files.own else None
     areas = files.path("areas") if "areas" in files.own else None
-    loads, read = demand.build(files.path("demand"), base, book, areas=areas, population=people, columns=files.columns("demand"))
+    loads, read = demand.build(files.path("demand"), base, book, areas=areas, population=people, columns=files.columns("demand"),
+                               fill=files.fill)
     files.read += read
     if by_county and not ground.same:
         loads = overlay.demand_onto(loads, overlay.shares(ground.counties, ground.regions), book)
     if "loads" in files.own:
         path = files.path("loads")
-        loads = large.take_out(path, large.read(path, files.columns("loads")), loads, ground.regions, book)
+        loads = large.take_out(path, large.read(path, files.columns("loads"), book), loads, ground.regions, book)
     return loads
 
 
@@ -133,7 +136,7 @@ class _Files:
 
     def __init__(self, config):
         self.own = {role: pathlib.Path(path) for role, path in config.own_files.items()}
-        self._columns = config.columns
+        self._columns, self.fill = config.columns, config.fill_demand
         self.read = []
 
     def path(self, role):
@@ -147,28 +150,34 @@ class _Files:
 
 def read_plants(path, book, columns=None):
     """Generators: DataFrame[file, source_row, plant_id, generator_id, plant_name, state, county, lon, lat, technology,
-    fuel, status, nameplate_mw, summer_mw, winter_mw, energy_mwh, ba, start_year, end_year, river_factor, region].
+    fuel, status, nameplate_mw, summer_mw, winter_mw, energy_mwh, ba, start_year, end_year, prime_mover, river_factor, region].
+    file: name of the file, and in brackets the sheet where it has several.
 
     technology: a name of technologies.csv. MW and MWh float64, NaN only in energy_mwh; lon, lat NaN where the file has
     none; years NaN where unknown; text "" where unknown; river_factor NaN until `with_hydro`; region -1 until `repair`.
     Every row of the file is here. `.attrs["layout"]` is the layout found.
     Raises InputError for capacity that is missing, negative or infinite and for coordinates outside the world.
     """
-    frame, layout = tables.read(path, "plants", columns)
+    frame, layout = tables.read(path, "plants", columns, book)
     if len(frame) == 0:
         raise InputError(f"{path}: holds no rows; give a file with at least one plant")
+    frame["file"] = registries.named(path, frame)
     if "geometry" in frame:
+        if layout == registries.OSM:
+            registries.leave_parts(frame, book)
         frame = _point_columns(path, frame)
     for field, kind in zip(tables.layouts("plants")[tables.OWN]["field"], tables.layouts("plants")[tables.OWN]["type"]):
         if field not in frame:
             frame[field] = "" if kind == "text" else np.nan
+    registries.fill_blank(path, frame, layout, book)
     _check_capacity(path, frame)
     _check_coordinates(path, frame)
     _fill_capacity(path, frame, book)
     frame["status"] = _statuses(frame["status"])
     frame["state"] = frame["state"].str.upper()
+    registries.note_fuels(path, frame, layout, book)
     frame["technology"] = _technologies(path, frame, book)
-    frame["file"], frame["region"] = path.name, -1
+    frame["region"] = -1
     frame["river_factor"] = np.nan
     order = ["file", "source_row", *tables.layouts("plants")[tables.OWN]["field"], "river_factor", "region"]
     frame = pd.DataFrame(frame)[order]
@@ -176,9 +185,9 @@ def read_plants(path, book, columns=None):
     return frame
 
 
-def read_places(path, columns=None):
+def read_places(path, columns=None, book=None):
     """Addresses: DataFrame by plant_id [plant_name, state, county, lon, lat, ba]; of a repeated plant_id the first."""
-    frame, _ = tables.read(path, "places", columns)
+    frame, _ = tables.read(path, "places", columns, book)
     return pd.DataFrame(frame).drop_duplicates("plant_id").set_index("plant_id")
 
 
@@ -188,7 +197,7 @@ def with_hydro(plants, path, book, columns=None):
     The EIA tables do not tell a reservoir from the river's flow; the ReEDS list does. A hydro unit that it calls "Run of
     River" becomes hydro_run_of_river, and one it calls pumped storage pumped_storage.
     """
-    frame, _ = tables.read(path, "hydro", columns)
+    frame, _ = tables.read(path, "hydro", columns, book)
     frame["technology"] = frame["technology"].map(_plain_names())
     frame["mwh"] = frame["capacity_factor"].fillna(0) * frame["summer_mw"]
     known = frame[frame["technology"].eq("hydro_run_of_river") & frame["capacity_factor"].notna()]
@@ -215,38 +224,17 @@ def with_hydro(plants, path, book, columns=None):
     return plants
 
 
-def read_population(path, columns=None):
+def read_population(path, columns=None, book=None):
     """Series by region_id: people. Counties merged into another region are added there."""
-    frame, _ = tables.read(path, "population", columns)
-    ids = frame["region_id"].where(~frame["region_id"].str.fullmatch(r"p\d{5}"), frame["region_id"].str[1:])
+    frame, _ = tables.read(path, "population", columns, book)
+    ids = regions.county_codes(frame["region_id"])
     merges = tables.fact("county_merges").set_index("fips")["region_id"]
     return frame["population"].groupby(ids.map(merges).fillna(ids)).sum()
 
 
 def read_lines(path, book, columns=None):
-    """Lines: GeoDataFrame[file, source_row, voltage_kv, status, kind, owner, voltage_class, geometry] in EPSG:4326, and circuits and
-    thermal_mw (of a circuit) where the file has them.
-
-    A voltage of 0 or below (HIFLD writes -999999) becomes NaN and is reported. Raises InputError without CRS.
-    """
-    frame, _ = tables.read(path, "lines", columns)
-    if "geometry" not in frame:
-        raise InputError(f"{path}: holds no geometry; give lines (GeoPackage, GeoJSON, Shapefile or GeoParquet)")
-    if frame.crs is None:
-        raise InputError(f"{path}: says no coordinate reference system; write the file with one (EPSG:4326 for longitude and latitude)")
-    for field in ("status", "kind", "owner", "voltage_class"):
-        if field not in frame:
-            frame[field] = ""
-    unknown = ~(frame["voltage_kv"] > 0)
-    book.add(path.name, "line without a voltage", "changed", row=frame.loc[unknown, "source_row"], before=frame.loc[unknown, "voltage_kv"],
-             after=frame.loc[unknown, "voltage_class"].radd("class "))
-    frame["voltage_kv"] = frame["voltage_kv"].mask(unknown)
-    empty = shapely.is_missing(frame.geometry.to_numpy()) | shapely.is_empty(frame.geometry.to_numpy())
-    book.add(path.name, "line without geometry", "left out", row=frame.loc[empty, "source_row"])
-    frame = frame[~empty].to_crs(4326)
-    known = [field for field in ("circuits", "thermal_mw") if field in frame]
-    frame["file"] = path.name
-    return frame[["file", "source_row", "voltage_kv", "voltage_class", "kind", "status", "owner", *known, "geometry"]].reset_index(drop=True)
+    """Lines as `line_files.read` gives them, without why the file may be cut off."""
+    return line_files.read(path, book, columns)[0]
 
 
 def _point_columns(path, frame):
@@ -304,6 +292,7 @@ def _technologies(path, frame, book):
     exact = names[names["fuel"].ne("")].set_index(["source", "fuel"])["technology"]
     found = pd.Series(pd.MultiIndex.from_frame(frame[["technology", "fuel"]]).map(exact), frame.index, dtype=object)
     found = found.fillna(frame["technology"].map(_plain_names()))
+    found = found.fillna(frame["technology"].str.split(";").str[0].str.strip().map(_plain_names()))      # OpenStreetMap: "gas;oil"
     unknown = frame[found.isna()]
     book.add(path.name, "technology unknown to technology_names.csv: taken as other", "changed", row=unknown["source_row"],
              plant=unknown["plant_id"], before=unknown["technology"], after="other", mw=unknown["nameplate_mw"])

@@ -20,12 +20,16 @@ def bundled(ledger):
 def read(path, ledger, columns=None):
     """The user's regions. Raises InputError for a file without CRS, a region without id, repeated ids, and polygons that
     are empty, not polygons, or cross themselves."""
-    frame, _ = tables.read(path, "regions", columns)
+    frame, _ = tables.read(path, "regions", columns, ledger)
     if "geometry" not in frame:
         raise InputError(f"{path}: holds no geometry; give polygons (GeoPackage, GeoJSON, Shapefile or GeoParquet)")
     if frame.crs is None:
         raise InputError(f"{path}: says no coordinate reference system; write the file with one (EPSG:4326 for longitude and latitude)")
     _refuse(path, frame, frame["region_id"].eq(""), "has no region_id; give every region one")
+    padded = county_codes(frame["region_id"])
+    changed = padded.ne(frame["region_id"])
+    ledger.add(path.name, "county code that lost its leading zero", "changed", row=frame.loc[changed, "source_row"], before=frame.loc[changed, "region_id"], after=padded[changed])
+    frame["region_id"] = padded
     _refuse(path, frame, frame["region_id"].duplicated(), "repeats a region_id; make the ids unique")
     shapes = frame.geometry.to_numpy()
     _refuse(path, frame, shapely.is_missing(shapes) | shapely.is_empty(shapes), "has no geometry; leave the row out or give it one")
@@ -73,6 +77,16 @@ def with_zones(frame):
             found = frame["region_id"].map(counties[field]) if field in counties else None
             frame[field] = frame["region_id"] if field == "name" else ("" if found is None else found.fillna(""))
     return geopandas.GeoDataFrame(frame[COLUMNS].reset_index(drop=True), geometry="geometry", crs=4326)
+
+
+def county_codes(ids):
+    """Region ids with counties' codes as five digits: "p01001" and a number that lost its zero, "1001", are "01001".
+
+    Numbers are padded only where all ids are numbers of four or five digits and some have four.
+    """
+    ids = ids.where(~ids.str.fullmatch(r"p\d{5}"), ids.str[1:])
+    digits = ids.str.fullmatch(r"\d{4,5}")
+    return ids.str.zfill(5) if digits.all() and ids.str.len().eq(4).any() else ids
 
 
 def _refuse(path, frame, bad, why):

@@ -180,22 +180,22 @@ def _scheduled(inputs, month):
 # Reading the factors
 
 
-def read_factors(own):
+def read_factors(own, book=None):
     """(Weather, Outages, files): the user's `profiles` and `outages` files where `own` names them, else the bundled ones."""
     if "profiles" in own:
-        weather, files = read_weather(own["profiles"]), [own["profiles"]]
+        weather, files = read_weather(own["profiles"], book), [own["profiles"]]
     else:
         weather, files = bundled_weather()
     if "outages" in own:
-        outages, more = own_outages(own["outages"]), [own["outages"]]
+        outages, more = own_outages(own["outages"], book), [own["outages"]]
     else:
         outages, more = bundled_outages()
     return weather, outages, files + more
 
 
-def read_weather(path):
+def read_weather(path, book=None):
     """Profiles of a user: rows hour_utc, source (wind or solar), state, capacity_factor."""
-    frame, _ = tables.read(path, "profiles")
+    frame, _ = tables.read(path, "profiles", None, book)
     bad = ~frame["capacity_factor"].between(0, 1)
     if bad.any():
         row = frame[bad].iloc[0]
@@ -263,9 +263,9 @@ def bundled_outages():
     return Outages(forced, pd.DataFrame(scheduled)), files
 
 
-def own_outages(path):
+def own_outages(path, book=None):
     """Outages of a user: rows technology (a name of technologies.csv), forced, scheduled, for every technology."""
-    frame, _ = tables.read(path, "outages")
+    frame, _ = tables.read(path, "outages", None, book)
     for field in ("forced", "scheduled"):
         bad = ~frame[field].between(0, 1)
         if bad.any():

@@ -17,7 +17,7 @@ from small_grid import DEMAND, SUPPLY, UNSERVED
 from gridmap.__main__ import main
 
 LAYERS = ("regions", "plants", "lines", "corridors", "pockets")
-FILES = {"gridmap.gpkg", *(f"{name}.parquet" for name in LAYERS), "regions.csv", "pockets.csv", "corridors.csv", "columns.csv", "repair.csv", "account.csv", "provenance.parquet",
+FILES = {"gridmap.gpkg", *(f"{name}.parquet" for name in LAYERS), "regions.csv", "pockets.csv", "corridors.csv", "columns.csv", "repair.csv", "account.csv", "provenance.parquet", "sources.csv",
          "map.png", "results.json", "manifest.json"}
 
 

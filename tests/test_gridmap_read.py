@@ -214,9 +214,9 @@ def test_lines_without_crs_or_voltage(tmp_path):
     frame.to_file(tmp_path / "lines.gpkg")
     book = ledger.Ledger()
     got = read.read_lines(tmp_path / "lines.gpkg", book)
-    assert got["voltage_kv"].isna().tolist() == [False, True]
-    line, = book.table().to_dict("records")
-    assert (line["row"], line["rule"], line["before"], line["after"]) == (2, "line without a voltage", "-999999", "class 220-287")
+    assert got["voltage_kv"].tolist() == [345, 230]
+    line = rule(book.table(), "line without").iloc[0]
+    assert (line["row"], line["rule"], line["before"], line["after"]) == (2, "line without a voltage: the usual one of its class", "-999999", "230 kV")
     frame.set_crs(None, allow_override=True).to_parquet(tmp_path / "lines.parquet")
     refused(lambda: read.read_lines(tmp_path / "lines.parquet", book), "lines.parquet", "coordinate reference system")
 
