@@ -15,6 +15,8 @@ each from the pixels it covers, so every level is positive and a stress-free mot
 even row and column, and the last where nothing wraps, so the last element may be half as wide as the others.
 
 Smoothing is block Gauss-Seidel in four colours, one way on the way down and the other way on the way up.
+
+On the CPU what is the same everywhere inside one material is worked out once: most of a picture of a chip is.
 """
 
 from dataclasses import dataclass, field
@@ -31,6 +33,7 @@ _PART = 30_000     # nodes a thread should have at least
 # Less than this part of the stiffest pixel is a motion that nothing resists. Weights rounded to single precision leave
 # (6e-8)^2 a pixel of the energy of a free part's rigid motion, and a part of a coarse cell's size has thousands of them.
 _TINY = 1e-9
+_KINDS = 16        # materials whose insides are worked out once
 
 # place of entry (a, b) of a symmetric 12 x 12 element in its packed upper triangle
 _PLACE = np.array([[min(a, b) * 12 - min(a, b) * (min(a, b) - 1) // 2 + abs(a - b) for b in range(12)] for a in range(12)])
@@ -41,7 +44,8 @@ class Elements:
     """The element matrices of a level: of pixels (packed is empty), or packed (ny, nx, 78) for three unknowns a node.
 
     height (ny,), width (nx,): sizes of the rows and columns of elements, 1 for the usual one. fixed: (NY, NX) uint8, bit
-    0 where the x displacement is given, bit 1 where y is. tiny: a stiffness that is none.
+    0 where the x displacement is given, bit 1 where y is. tiny: a stiffness that is none. kind: (ny, nx) int8, on the host,
+    equal where elements are equal, -1 where that isn't known; empty on a device.
     """
 
     shape: tuple
@@ -55,6 +59,7 @@ class Elements:
     fixed: np.ndarray
     periodic: tuple
     tiny: float
+    kind: np.ndarray
 
     @property
     def nodes(self):
@@ -102,7 +107,7 @@ class RigidMultigrid:
         H, W = operator.lam.shape
         elements = Elements((H, W), operator.lam, operator.mu, k_lam, k_mu, xp.zeros((0, 0, 0)),
                             xp.full(H, operator.dy / unit), xp.full(W, operator.dx / unit), fixed, operator.periodic,
-                            _TINY * float((operator.lam + 2 * operator.mu).max()))
+                            _TINY * float((operator.lam + 2 * operator.mu).max()), _kinds(operator.lam, operator.mu))
         self.levels = [_assemble(elements)]
         while elements.nodes[0] * elements.nodes[1] > DIRECT:
             elements = _coarsen(elements, self.levels[-1])
@@ -146,6 +151,15 @@ def pixel_matrices(dx, dy):
     return k_lam.reshape(8, 8), k_mu.reshape(8, 8)
 
 
+def _kinds(lam, mu):
+    """(H, W) int8: number of each pixel's pair of moduli, -1 for those met after the first _KINDS."""
+    if on_device(lam):
+        return np.zeros((0, 0), np.int8)
+    found, table = np.empty(lam.shape, np.int8), np.zeros((_KINDS, 2))
+    _number_kinds(lam, mu, table, found)
+    return found
+
+
 def _assemble(elements):
     """The stencils of a level from its elements."""
     xp, d, (NY, NX) = array_module(elements.fixed), elements.unknowns, elements.nodes
@@ -154,7 +168,7 @@ def _assemble(elements):
     if on_device(elements.fixed):
         launch("rigid", f"assemble{d}", grid(NY * NX, 64), 64, *_arguments(elements), link, diagonal, inverse)
     else:
-        in_threads(_assemble_rows, NY, d, _PLACE, *elements.args(), link, diagonal, inverse, least=1 + _PART // NX)
+        in_threads(_assemble_rows, NY, d, _PLACE, *elements.args(), elements.kind, link, diagonal, inverse, least=1 + _PART // NX)
     for a in (link, diagonal, inverse):
         wrap(a, elements.periodic)
     colour = np.arange(NX) % 2
@@ -171,7 +185,7 @@ def _coarsen(elements, level):
     NYc, NXc = (n + (not wraps) for n, wraps in zip(shape, elements.periodic))
     level.along, level.down = (xp.zeros((6 * d, NYc + 2, NXc + 2), np.float32) for _ in range(2))
     level.middle = xp.zeros((12 * d, NYc + 2, NXc + 2), np.float32)
-    packed = xp.empty((*shape, 78))
+    packed, kind = xp.empty((*shape, 78)), np.zeros((0, 0), np.int8)
     rows, columns = (np.minimum(2 * np.arange(n), N - 1) for n, N in zip((NYc, NXc), elements.nodes))
     if on_device(elements.fixed):
         sizes = np.int32(NYc), np.int32(NXc)
@@ -181,14 +195,17 @@ def _coarsen(elements, level):
                level.down, level.middle, packed)
     else:
         least = 1 + _PART // (4 * NXc)
-        in_threads(_edge_rows, NYc, d, _PLACE, *elements.args(), NXc, level.along, level.down, least=least)
+        same = np.full((2, NYc + 1, NXc + 1), -1, np.int8)
+        in_threads(_edge_rows, NYc, d, _PLACE, *elements.args(), elements.kind, NXc, level.along, level.down, same, least=least)
         wrap(level.along, level.periodic), wrap(level.down, level.periodic)
-        in_threads(_cell_rows, shape[0], d, _PLACE, *elements.args(), NXc, level.along, level.down, level.middle, packed, least=least)
+        kind = np.empty(shape, np.int8)
+        in_threads(_cell_rows, shape[0], d, _PLACE, *elements.args(), elements.kind, same, NXc, level.along, level.down, level.middle, packed,
+                   kind, least=least)
     wrap(level.middle, level.periodic)
     none = xp.zeros((0, 0))
     fixed = xp.ascontiguousarray(elements.fixed[xp.asarray(rows)][:, xp.asarray(columns)])
     sizes = (xp.asarray(np.add.reduceat(to_host(s), np.arange(0, len(s), 2)) / 2) for s in (elements.height, elements.width))
-    return Elements(shape, none, none, elements.k_lam, elements.k_mu, packed, *sizes, fixed, elements.periodic, elements.tiny)
+    return Elements(shape, none, none, elements.k_lam, elements.k_mu, packed, *sizes, fixed, elements.periodic, elements.tiny, kind)
 
 
 def _dense_inverse(elements):
@@ -298,12 +315,21 @@ def _is_fixed(fixed, i, j, unknown):
 
 
 @njit(cache=True, nogil=True)
-def _assemble_rows(d, place, lam, mu, k_lam, k_mu, packed, height, width, fixed, wrap_y, wrap_x, tiny, link, diagonal, inverse,
+def _assemble_rows(d, place, lam, mu, k_lam, k_mu, packed, height, width, fixed, wrap_y, wrap_x, tiny, kind, link, diagonal, inverse,
                    first, last):
     ny, nx = len(height), len(width)
     k, sums, own = np.empty((4 * d, 4 * d)), np.empty((4, d, d)), np.empty((d, d))
+    known = np.full((_KINDS, 2), -1)  # a node that has been done, for each kind
     for i in range(first, last):
         for j in range(fixed.shape[1]):
+            n = _inside(kind, fixed, i, j)
+            if n >= 0:
+                if known[n, 0] >= 0:
+                    _repeat(link, known[n, 0], known[n, 1], i + 1, j + 1)
+                    _repeat(diagonal, known[n, 0], known[n, 1], i + 1, j + 1)
+                    _repeat(inverse, known[n, 0], known[n, 1], i + 1, j + 1)
+                    continue
+                known[n] = i + 1, j + 1
             sums[:], own[:] = 0, 0
             for p in range(2):
                 for q in range(2):  # the element in which this node is corner (p, q)
@@ -321,6 +347,43 @@ def _assemble_rows(d, place, lam, mu, k_lam, k_mu, packed, height, width, fixed,
                                 sums[1, a, b] += k[me, (2 + q) * d + b]
                                 sums[2 + q, a, b] += k[me, (3 - q) * d + b]
             _store(d, fixed, tiny, i, j, sums, own, link, diagonal, inverse)
+
+
+@njit(cache=True, nogil=True)
+def _number_kinds(lam, mu, table, found):
+    count, last = 0, 0
+    for i in range(lam.shape[0]):
+        for j in range(lam.shape[1]):
+            if count == 0 or table[last, 0] != lam[i, j] or table[last, 1] != mu[i, j]:
+                last = 0
+                while last < count and not (table[last, 0] == lam[i, j] and table[last, 1] == mu[i, j]):
+                    last += 1
+                if last == count < len(table):
+                    table[last] = lam[i, j], mu[i, j]
+                    count += 1
+            found[i, j] = last if last < count else -1
+            last = min(last, count - 1)
+
+
+@njit(cache=True, nogil=True)
+def _inside(kind, fixed, i, j):
+    """The kind of all four elements around node (i, j), with nothing fixed about it; else -1. Not across sides that wrap."""
+    if i < 1 or j < 1 or i >= kind.shape[0] or j >= kind.shape[1] or i + 1 >= fixed.shape[0] or j + 1 >= fixed.shape[1]:
+        return -1
+    n = kind[i, j]
+    if kind[i - 1, j - 1] != n or kind[i - 1, j] != n or kind[i, j - 1] != n:
+        return -1
+    for y in range(i - 1, i + 2):
+        for x in range(j - 1, j + 2):
+            if fixed[y, x] != 0:
+                return -1
+    return n
+
+
+@njit(cache=True, nogil=True)
+def _repeat(planes, row, column, i, j):
+    for n in range(planes.shape[0]):
+        planes[n, i, j] = planes[n, row, column]
 
 
 @njit(cache=True, nogil=True)
@@ -342,9 +405,10 @@ def _store(d, fixed, tiny, i, j, sums, own, link, diagonal, inverse):
 
 
 @njit(cache=True, nogil=True)
-def _edge_rows(d, place, lam, mu, k_lam, k_mu, packed, height, width, fixed, wrap_y, wrap_x, tiny, coarse_columns, along, down,
-               first, last):
+def _edge_rows(d, place, lam, mu, k_lam, k_mu, packed, height, width, fixed, wrap_y, wrap_x, tiny, kind, coarse_columns, along, down,
+               same, first, last):
     NY, NX = fixed.shape
+    known = np.full((2, _KINDS, 2), -1)
     k, own, sums, t = np.empty((4 * d, 4 * d)), np.empty((3 * d, 3 * d)), np.empty((3 * d, 6)), np.zeros((d, 3))
     for I in range(first, last):
         for J in range(coarse_columns):
@@ -358,6 +422,13 @@ def _edge_rows(d, place, lam, mu, k_lam, k_mu, packed, height, width, fixed, wra
                     i = 2 * I + 1
                     if i >= NY - (not wrap_y):
                         continue
+                n = _inside(kind, fixed, i, j)
+                same[way, I, J] = n
+                if n >= 0:
+                    if known[way, n, 0] >= 0:
+                        _repeat(along if way == 0 else down, known[way, n, 0], known[way, n, 1], I + 1, J + 1)
+                        continue
+                    known[way, n] = I + 1, J + 1
                 _edge(d, place, lam, mu, k_lam, k_mu, packed, height, width, fixed, wrap_y, wrap_x, i, j, way, k, own, sums, t)
                 _generalised_inverse(own, 3 * d, tiny)
                 for a in range(d):
@@ -428,12 +499,23 @@ def _rigid(d, fixed, i, j, down, right, way, height, width, t):
 
 
 @njit(cache=True, nogil=True)
-def _cell_rows(d, place, lam, mu, k_lam, k_mu, packed, height, width, fixed, wrap_y, wrap_x, tiny, coarse_columns, along, down,
-               middle, out, first, last):
+def _cell_rows(d, place, lam, mu, k_lam, k_mu, packed, height, width, fixed, wrap_y, wrap_x, tiny, kind, same, coarse_columns, along,
+               down, middle, out, coarse_kind, first, last):
     k, p, kp = np.empty((4 * d, 4 * d)), np.empty((9, d, 12)), np.empty((4 * d, 12))
     own, sums, result = np.empty((d, d)), np.empty((d, 12)), np.empty((12, 12))
+    known = np.full((_KINDS, 2), -1)
     for I in range(first, last):
         for J in range((len(width) + 1) // 2):
+            m = same[0, I, J]
+            if not (same[0, I + 1, J] == m and same[1, I, J] == m and same[1, I, J + 1] == m):
+                m = -1
+            coarse_kind[I, J] = m
+            if m >= 0:
+                if known[m, 0] >= 0:
+                    _repeat(middle, known[m, 0] + 1, known[m, 1] + 1, I + 1, J + 1)
+                    out[I, J] = out[known[m, 0], known[m, 1]]
+                    continue
+                known[m] = I, J
             high, wide = min(2, len(height) - 2 * I), min(2, len(width) - 2 * J)
             _known_rows(d, fixed, I, J, high, wide, along, down, p)
             if high == 2 and wide == 2:
