@@ -15,6 +15,7 @@ import numpy as np
 from cukernels.backend import NotConverged
 
 from chipmap import InputError, materials, xray
+from chipmap.spectrum import Spectrum
 
 HERE = pathlib.Path(__file__).parent
 VALENCE = {"Na": 1, "Mg": 2, "Al": 3, "Si": 4, "P": 5, "Ca": 2, "Ti": 4, "Cr": 3, "Mn": 2, "Fe": 2, "Sr": 2, "Y": 3, "Zr": 4, "Hf": 4, "Ta": 5, "W": 6}
@@ -70,7 +71,7 @@ def emitted(family, shares, spectrum):
     """XPP's F(chi): what reaches the detector, per share and cross-section. shares: {symbol: mass share} of the specimen."""
     if spectrum.take_off_deg is None or spectrum.kv is None:
         raise InputError("the spectrum does not say its take-off angle and beam energy: add #ELEVANGLE and #BEAMKV")
-    chi = sum(c * _absorption()[family.element][e] for e, c in shares.items()) / np.sin(np.radians(spectrum.take_off_deg))
+    chi = sum(c * _absorption()[family.element, family.shell][e] for e, c in shares.items()) / np.sin(np.radians(spectrum.take_off_deg))
     area, surface, mean, p, b = _depths(family, shares, spectrum.kv)
     a = (p + b * (2 * surface - b * area)) / (b * area * (2 - b * mean) - surface)
     eps = (a - b) / b
@@ -175,7 +176,22 @@ def _whole(shares, oxide):
 
 @functools.cache
 def _absorption():
-    """{element: {absorber: cm2/g}} of the elements' K alpha lines."""
+    """{(element, shell): {absorber: cm2/g}} at the shell's main line (Ka1, La1, Ma)."""
     with open(HERE / "xray_absorption.csv", newline="", encoding="utf-8") as file:
-        return {row["element"]: {e: float(v) for e, v in row.items() if e not in ("element", "line", "energy_ev")}
-                for row in csv.DictReader(file) if row["line"] == "Ka1"}
+        return {(row["element"], row["line"][0]): {e: float(v) for e, v in row.items() if e not in ("element", "line", "energy_ev")}
+                for row in csv.DictReader(file)}
+
+
+def intensity(family, shares, kv, take_off_deg=40.0):
+    """Photons of a line family that leave a flat specimen, per electron, up to one constant for all families: XPP without standards.
+
+    shares: {symbol: mass share}. 0 where the element is not there, the beam does not excite it, or its absorption is not
+    in the table. Against the bundled spectra of pure elements and glasses the constant is the same within 15 % (K lines
+    above 1 keV); the detector is not in it.
+    """
+    if not shares.get(family.element) or family.edge * xray.OVERVOLTAGE >= 1e3 * kv or (family.element, family.shell) not in _absorption():
+        return 0.0
+    electrons = {"K": 2, "L": 4, "M": 6}[family.shell]
+    seen = Spectrum(np.zeros(2), np.zeros(2), kv, take_off_deg=take_off_deg)
+    shares = {e: c for e, c in shares.items() if e != "H"}  # neither stops nor absorbs what matters here
+    return float(shares[family.element] * electrons * _generation(family, kv) * emitted(family, shares, seen))

@@ -8,6 +8,8 @@ import numpy as np
 
 from chipmap import InputError
 
+SPECTRUM_FILES = ".emd", ".rpl"  # that hold a spectrum for every pixel
+
 
 @dataclass(frozen=True)
 class Spectrum:
@@ -89,16 +91,24 @@ def _msa_header(lines):
 
 def _velox(counts, metadata):
     facts = json.loads(bytes(metadata).split(b"\0", 1)[0])
+    detector = _detector(facts)
+    energy, kv = energies_of(facts, len(counts))
+    elevation = _number(detector.get("ElevationAngle"))
+    return Spectrum(counts.astype(float), energy, kv, facts.get("BinaryResult", {}).get("Detector", ""),
+                    elevation and float(np.degrees(elevation)), _number(detector.get("LiveTime")), None, {"detector": detector.get("DetectorName", "")})
+
+
+def energies_of(facts, channels):
+    """((N,) eV of the channels, beam energy in keV or None) from Velox' metadata."""
+    detector, volts = _detector(facts), _number(facts.get("Optics", {}).get("AccelerationVoltage"))
+    return float(detector["OffsetEnergy"]) + float(detector["Dispersion"]) * np.arange(channels), volts and volts / 1e3
+
+
+def _detector(facts):
     detectors = facts.get("Detectors", {})
     own = facts.get("BinaryResult", {}).get("Detector", "")
-    detector = next((d for d in detectors.values() if d.get("DetectorName") == own and "Dispersion" in d), None)
-    if detector is None:
-        detector = next(d for d in detectors.values() if "Dispersion" in d)
-    energy = float(detector["OffsetEnergy"]) + float(detector["Dispersion"]) * np.arange(len(counts))
-    volts = _number(facts.get("Optics", {}).get("AccelerationVoltage"))
-    elevation = _number(detector.get("ElevationAngle"))
-    return Spectrum(counts.astype(float), energy, volts and volts / 1e3, own, elevation and float(np.degrees(elevation)),
-                    _number(detector.get("LiveTime")), None, {"detector": detector.get("DetectorName", "")})
+    own = next((d for d in detectors.values() if d.get("DetectorName") == own and "Dispersion" in d), None)
+    return own or next(d for d in detectors.values() if "Dispersion" in d)
 
 
 def _number(text):

@@ -117,7 +117,7 @@ def fit(spectrum, elements=None):
     sigma = np.sqrt(np.maximum(_smoothed(spectrum.counts), 1) + (MISFIT * np.maximum(_near_maximum(net, spectrum), 0)) ** 2)
     energy = spectrum.energy_ev.astype(float)
     for _ in range(4):  # the calibration in the file is off by some eV
-        shapes = np.array([_shape(energy, f) for f in chosen]).T
+        shapes = np.array([shape_of(energy, f) for f in chosen]).T
         weighted = shapes[use] / sigma[use, None]
         counts, _ = nnls(weighted, net[use] / sigma[use])
         energy = energy + _shift(energy, net, shapes @ counts, sigma, use)
@@ -199,7 +199,7 @@ def _shift(energy, net, model, sigma, use):
     return np.clip(a + b * energy / 1e4, -10, 10)
 
 
-def _shape(energy_ev, family):
+def shape_of(energy_ev, family):
     """(N,) counts a channel of one count in the family: its lines, and silicon's escape peak."""
     step = float(np.diff(energy_ev).mean())
     lines = [(e, s) for e, s in zip(family.energy, family.share)]

@@ -63,7 +63,7 @@ def test_weak_absorption_by_the_area_and_mean_depth(shares, monkeypatch):
     spectrum, chi = replace(measured("Al"), take_off_deg=90.0), 1e-3
     area, _, mean, _, _ = _depths(line("Al"), shares, 20.0)
     for small in (0.0, chi):
-        monkeypatch.setattr(module, "_absorption", lambda small=small: {"Al": dict.fromkeys(shares, small)})
+        monkeypatch.setattr(module, "_absorption", lambda small=small: {("Al", "K"): dict.fromkeys(shares, small)})
         if small == 0:
             whole = emitted(line("Al"), shares, spectrum)
             assert whole == pytest.approx(area, rel=1e-9)
