@@ -10,7 +10,6 @@ from chipmap.physics import UNNAMED, conductivity
 from chipmap.solve import capacitance
 
 EPSILON_0 = 8.8541878128e-12    # F/m, CODATA 2018
-FLOATING = 1e5      # a neutral conductor is a body of endless permittivity: so many times the largest around it
 MOST = 4            # nets that are conductors where the user names none
 
 
@@ -31,14 +30,15 @@ def charge(sample, named=None, margin=0):
     if len(fixed) < 2:
         return nothing("no charge: fewer than two nets of conductors")
     xp = array_module(sample.objects)
-    number = np.zeros(len(net), np.int32)
-    for i, n in enumerate(fixed):
-        number[net == n] = i + 1
+    others = [n for n in range(net.max() + 1) if n not in fixed]
+    order = np.zeros(net.max() + 2, np.int32)  # the last for insulators, whose net is -1
+    order[fixed + others] = np.arange(len(fixed) + len(others)) + 1
+    number = order[net]
     epsilon = _permittivity(sample, conducts)
     dy, dx = sample.pixel_size_m
     relative, conductors = xp.asarray(epsilon)[sample.objects], xp.asarray(number)[sample.objects]
     try:
-        solved = capacitance(relative, conductors, dx, dy, margin=margin)
+        solved = capacitance(relative, conductors, dx, dy, range(len(fixed) + 1, len(fixed) + len(others) + 1), margin)
         lower, upper = EPSILON_0 * solved.lower, EPSILON_0 * solved.upper
     except NotConverged as error:
         return nothing(f"no charge: {error}")
@@ -62,7 +62,7 @@ def _answer(sample, solved, lower, upper, fixed, net, conducts, margin):
                                "meaning": "charge on conductor i at 1 V on conductor j and 0 V on the others, a metre of depth"},
         "conductors": [{"net": int(n), "first_object": o} for n, o in zip(fixed, objects)],
         "floating_nets": int(len(set(net[net >= 0].tolist())) - len(fixed)),
-        "floating_by": f"a permittivity {FLOATING:g} times the largest around; conductors among the named ones are exact",
+        "floating_by": "one potential each and no charge",
         "boundary": "closed box without field across its sides" if not margin else f"open: {margin} pixels of surroundings on every side",
         "truncation": None if solved.truncation is None else (EPSILON_0 * solved.truncation).tolist(),
         "largest_field": {"value": float(size.max()), "unit": "V/m at 1 V", "lower": None, "upper": None},
@@ -107,7 +107,7 @@ def _largest(net, area):
 
 
 def _permittivity(sample, conducts):
-    """(K,) relative permittivity; conductors that float are FLOATING times the largest of the insulators."""
+    """(K,) relative permittivity, 1 in conductors, where it is not read."""
     epsilon = np.zeros(len(conducts))
     for m, names in enumerate(sample.candidates):
         own = (sample.phase == m) & ~conducts
@@ -115,5 +115,5 @@ def _permittivity(sample, conducts):
             epsilon[own] = sample.library.spread(names, "relative_permittivity")[0]
     if (epsilon[~conducts] <= 0).any():
         raise InputError("a relative permittivity is not above zero: give it with --set MATERIAL.relative_permittivity=NUMBER")
-    epsilon[conducts] = FLOATING * epsilon.max()
+    epsilon[conducts] = 1.0
     return epsilon

@@ -45,8 +45,8 @@ def _gathered(kind, net, values, area, count):
     if kind == "mean":
         return np.bincount(net, values * area, count) / np.bincount(net, area, count)
     extreme = np.full(count, -np.inf if kind == "highest" else np.inf)
-    (np.maximum if kind == "highest" else np.minimum).at(extreme, net, values)
-    return extreme
+    (np.fmax if kind == "highest" else np.fmin).at(extreme, net, values)
+    return np.where(np.isinf(extreme), np.nan, extreme)  # nothing known of any of its objects
 
 
 def _materials(net, names, count):

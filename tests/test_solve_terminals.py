@@ -257,3 +257,19 @@ def test_other_bad_questions():
         resistance(k, terminals)
     with pytest.raises(ValueError, match="permittivity 0.0 at row 2"):
         capacitance(k, terminals)
+
+
+def test_many_floating_conductors_are_schurs_complement(xp):
+    """Tied nodes against the matrix of all conductors, reduced by hand; one floats in two parts."""
+    rng = np.random.default_rng(2)
+    k, conductors = rng.choice([1.0, 4.0], (15, 18)), np.zeros((15, 18), int)
+    for n, (i, j) in enumerate(((1, 1), (11, 14), (2, 7), (7, 3), (8, 9), (12, 3))):
+        conductors[i:i + 2, j:j + 3] = min(n + 1, 5)
+    whole = capacitance(xp.asarray(k), xp.asarray(conductors), 1.0, 0.8)
+    got = capacitance(xp.asarray(k), xp.asarray(conductors), 1.0, 0.8, floating=[3, 4, 5])
+    a, b, c = whole.value[:2, :2], whole.value[:2, 2:], whole.value[2:, 2:]
+    np.testing.assert_allclose(got.value, a - b @ np.linalg.solve(c, b.T), rtol=1e-9)
+    assert (got.lower <= got.value + 1e-12).all() and (got.value <= got.upper + 1e-12).all()
+    assert got.upper[0, 0] / got.lower[0, 0] < 1.6
+    assert to_host(got.network.potential)[0][2:5, 7:11].std() < 1e-9              # one potential each
+    assert to_host(got.network.potential).shape[0] == 2

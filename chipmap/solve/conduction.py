@@ -13,6 +13,7 @@ from cukernels.stencil import PAD, apply, conduction, embed, gradient, interior,
 
 from .confidence import CORRELATED, Doubtful, sampled
 from .flux import periodic_bound, terminal_bound
+from .ties import Ties, stiffened, tie
 
 TOLERANCE = 1e-8
 
@@ -92,10 +93,13 @@ class Conductor:
     k: (H, W), >= 0; 0 is an exact insulator. dx, dy: pixel size. fixed: bool at the nodes whose potential will be given;
     nodes are pixel corners, (H + 1, W + 1), one fewer along an axis that wraps. periodic: (along y, along x).
     film: conductance from each node to a surrounding at potential 0, >= 0 (a convecting side: coefficient times length).
+    tied: int at the nodes, 0 or 1 .. G: those of one number share their potential; k is not read in pixels between them.
     NumPy or CuPy. Raises ValueError for values or shapes out of this contract.
     """
 
-    def __init__(self, k, dx=1.0, dy=1.0, fixed=None, periodic=(False, False), film=None):
+    def __init__(self, k, dx=1.0, dy=1.0, fixed=None, periodic=(False, False), film=None, tied=None):
+        if tied is not None:
+            k = stiffened(k, tied, periodic)
         whole = conduction(k, dx, dy, periodic, None, film)
         xp = array_module(whole.k)
         # a scale near 1, so that no unit (S/m, F/m, W/(m K)) leaves the range of single precision
@@ -108,7 +112,10 @@ class Conductor:
         scaled = None if film is None else film / self._scale
         self.operator = conduction(k / self._scale, dx, dy, periodic, fixed | island, scaled)
         self.floating = ~fixed & (interior(self.operator.free) == 0)
-        self.multigrid = Multigrid(self.operator)
+        multigrid = Multigrid(self.operator)
+        self._apply, self._precondition, self._average = self.operator.apply, multigrid, lambda a: a
+        if tied is not None:
+            self._apply, self._precondition, self._average = tie(Ties(tied), self.operator, multigrid)
 
     def _islands(self, xp, k, held):
         """Nodes of conducting pieces that touch no held node."""
@@ -160,7 +167,7 @@ class Conductor:
         if start is not None:
             xp.copyto(inside, start, where=~self.floating)
         xp.copyto(inside, values, where=self.fixed)
-        return conjugate_gradients(self.operator.apply, self.multigrid, None, u, tolerance)
+        return conjugate_gradients(self._apply, self._precondition, None, u, tolerance)
 
     def _fed(self, sources, tolerance):
         xp = array_module(self.operator.k)
@@ -171,7 +178,7 @@ class Conductor:
             total, size = abs(b.sum(axis=(1, 2))), abs(b).sum(axis=(1, 2))
             if bool((total > 1e-9 * size).any()):
                 raise ValueError("sources do not cancel and no node is fixed: what goes in has no way out, fix a node")
-        return conjugate_gradients(self.operator.apply, self.multigrid, b, None, tolerance)
+        return conjugate_gradients(self._apply, self._precondition, self._average(b), None, tolerance)
 
     def flux(self, solved, k):
         """Mean flux in each pixel, (S, 2, H, W), x first, conductivity times potential over length: -k grad u."""

@@ -17,18 +17,16 @@ from cukernels.multigrid import Multigrid
 from cukernels.stencil import conduction, embed, interior
 from numba import njit
 
-from .ties import Ties, at_nodes
+from .ties import STIFF, Ties, at_nodes, tie
 
-# The multigrid, which only preconditions, sees a tied insulator as this much more resistive than all the rest; less
-# where the rest itself spans so much that single precision would suffer.
-_STIFF, _STIFFEST = 300.0, 1e7
+_STIFFEST = 1e7  # times the least resistivity: less than STIFF where the rest itself spans so much that single precision would suffer
 _BATCH = 8  # fluxes relaxed side by side
 
 
 def terminal_bound(k, terminals, inflow, dx, dy, tolerance):
     """(K, K) NumPy, below the conductance matrix between K terminals in the sense of quadratic forms.
 
-    k: (H, W) conductivity, >= 0. terminals: (H, W) int, 0 or 1 .. K, perfect conductors, none touching another; all
+    k: (H, W) conductivity, >= 0, infinite in a perfect conductor that is no terminal. terminals: (H, W) int, 0 or 1 .. K, perfect conductors, none touching another; all
     else about the picture is insulated. inflow: (L, H + 1, W + 1) current into the nodes of the terminals, in L
     patterns that should nearly span all that can flow: only how it splits over the parts of a terminal is used.
     """
@@ -87,21 +85,16 @@ def _least_power(resistivity, flux, stiff, groups, held, dx, dy, periodic, toler
     scale = float(resistivity.max()) or 1.0
     resistivity = resistivity / scale
     least = float(xp.where(resistivity > 0, resistivity, 1).min())
-    operator = conduction(xp.where(stiff, min(_STIFF, max(_STIFFEST * least, 3.0)), resistivity), dx, dy, periodic, held)
-    ties, multigrid = Ties(groups), Multigrid(operator)
-
-    def apply(p, q):
-        dots = operator.apply(p, q)
-        ties.average(q)
-        return dots
-
+    operator = conduction(xp.where(stiff, min(STIFF, max(_STIFFEST * least, 3.0)), resistivity), dx, dy, periodic, held)
+    ties = Ties(groups)
+    apply, precondition, _ = tie(ties, operator, Multigrid(operator))
     solved = []
     for first in range(0, len(flux[0]), _BATCH):
         some = [part[first:first + _BATCH] for part in flux]
         drop = _drop(resistivity, some, dx, dy)
         b = embed(_gather(drop, periodic), (False, False)) * operator.free
         start = np.diag(_power(xp, some, drop))
-        solution = conjugate_gradients(apply, lambda r: ties.average(multigrid(r)), ties.average(b), None, tolerance, start)
+        solution = conjugate_gradients(apply, precondition, ties.average(b), None, tolerance, start)
         solved.append([a + b for a, b in zip(some, _curl(interior(ties.average(solution.x)), periodic))])
     power = [[_power(xp, one, _drop(resistivity, other, dx, dy)) for other in solved] for one in solved]
     power = np.block(power)

@@ -71,7 +71,7 @@ class Capacitance:
     """value: (K, K) NumPy, Maxwell's matrix: charge on conductor i when j is at potential 1 and the others at 0, per
     unit depth, F/m for permittivity in F/m. Symmetric, rows sum to zero, off-diagonals <= 0. truncation: (K, K), how far
     the value may be from that of open surroundings because they are cut off; None where the box is a real one.
-    network: a `Network`, with the potentials; in open surroundings with the padding, and its frame as one more terminal.
+    network: a `Network` of the conductors that do not float, with the potentials; in open surroundings with the padding.
 
     lower <= capacitance of the pixel geometry <= upper, entry by entry, certified, the cut included; solved when first
     asked for. sigma: as of `Resistance`.
@@ -141,39 +141,46 @@ def capacitance(permittivity, conductors, dx=1.0, dy=1.0, floating=(), margin=0,
     if bool(void.any()):
         row, column = np.argwhere(to_host(void))[0]
         raise ValueError(f"permittivity {float(permittivity[row, column])} at row {row}, column {column}: give numbers above zero, vacuum is 8.854e-12 F/m")
+    order = np.zeros(count + 1, np.int32)
+    order[np.array(kept) + 1] = np.arange(len(kept)) + 1
+    terminals, perfect = xp.asarray(order)[conductors], xp.where(xp.asarray(order)[conductors] > 0, 0, conductors)
+    how = dx, dy, tolerance, "conductor"
     if margin == 0:
-        net = network(permittivity, conductors, dx, dy, tolerance, "conductor")
-        sigma = None if confidence is None else _sigma(permittivity, conductors, net, confidence, dx, dy, correlated, _reducer(net.upper, kept))
-        return Capacitance(_signed(_without(net.upper, kept)), None, net,
-                           lambda: (_without(net.lower, kept), _without(net.upper, kept)), sigma)
+        net = network(permittivity, terminals, *how, perfect)
+        sigma = None if confidence is None else _sigma(permittivity, conductors, net, confidence, dx, dy, correlated, lambda g: g)
+        return Capacitance(_signed(net.upper), None, net, lambda: (net.lower, net.upper), sigma)
     if int(margin) != margin or margin < 2:
         raise ValueError(f"margin {margin}: give a number of pixels, 2 or more, or 0 for a closed box")
-    wide, open_terminals = _opened(xp, permittivity, conductors, int(margin), outside)
-    insulated = network(wide, open_terminals, dx, dy, tolerance, "conductor")
-    frame = open_terminals.copy()
+    margin = int(margin)
+    wide, terminals, perfect = _opened(xp, permittivity, margin, outside), xp.pad(terminals, margin), xp.pad(perfect, margin)
+    insulated = network(wide, terminals, *how, perfect)
+    frame = perfect.copy()
     frame[[0, -1]] = count + 1
     frame[:, [0, -1]] = count + 1
-    framed = network(wide, frame, dx, dy, tolerance, "conductor")
-    low, high = _without(insulated.upper, kept), _without(framed.upper, kept)
+    framed = network(wide, terminals, *how, frame)
     sigma = None
     if confidence is not None:
-        sure = np.pad(to_host(confidence), int(margin), constant_values=1.0)
-        sigma = _sigma(wide, open_terminals, insulated, sure, dx, dy, correlated, _reducer(insulated.upper, kept))
-    return Capacitance(_signed((low + high) / 2), abs(high - low) / 2, framed,
-                       lambda: (_without(insulated.lower, kept), high), sigma)
+        sure = np.pad(to_host(confidence), margin, constant_values=1.0)
+        sigma = _sigma(wide, xp.pad(conductors, margin), insulated, sure, dx, dy, correlated, lambda g: g)
+    return Capacitance(_signed((insulated.upper + framed.upper) / 2), abs(framed.upper - insulated.upper) / 2, framed,
+                       lambda: (insulated.lower, framed.upper), sigma)
 
 
-def network(k, terminals, dx=1.0, dy=1.0, tolerance=TOLERANCE, word="terminal"):
+def network(k, terminals, dx=1.0, dy=1.0, tolerance=TOLERANCE, word="terminal", perfect=None):
     """The conductance matrix between terminals and the potentials that go with it: a `Network`.
 
-    Arguments as of `resistance`. K - 1 loads are solved: the last follows, since potentials sum to 1.
+    Arguments as of `resistance`. perfect: (H, W) int, 0 or a number for the pixels of each perfect conductor that floats,
+    where k is not read; None without any. K - 1 loads are solved: the last follows, since potentials sum to 1.
     """
     xp = array_module(k, terminals)
     k, terminals = xp.asarray(k), xp.asarray(terminals)
     count = _count(terminals, k, word)
     k = xp.where(terminals > 0, 0, k)  # every corner of a terminal is fixed
     at = at_nodes(terminals)
-    conductor = Conductor(k, dx, dy, at > 0)
+    tied = None
+    if perfect is not None and bool((perfect > 0).any()):
+        tied, k = at_nodes(perfect), xp.where(perfect > 0, np.inf, k)
+    conductor = Conductor(xp.where(xp.isinf(k), 1, k) if tied is not None else k, dx, dy, at > 0, tied=tied)
     potential, inflow, iterations = xp.empty((count, *at.shape)), [], 0
     matrix = np.zeros((count - 1, count - 1))
     for first in range(0, count - 1, _BATCH):
@@ -199,15 +206,6 @@ def _sigma(k, terminals, net, confidence, dx, dy, correlated, told):
     u = to_host(net.potential)
     x, y = (np.diff(u[:, :-1], axis=2) + np.diff(u[:, 1:], axis=2)) / (2 * dx), (np.diff(u[:, :, :-1], axis=1) + np.diff(u[:, :, 1:], axis=1)) / (2 * dy)
     return doubtful.sigma(told(doubtful.changes(-conductor * np.stack([x, y], axis=1))))
-
-
-def _reducer(matrix, kept):
-    """The change of the Schur complement `_without` by those of the matrix, (F, K, K) -> (F, len(kept), len(kept))."""
-    others = [n for n in range(len(matrix)) if n not in kept]
-    potentials = np.zeros((len(kept), len(matrix)))
-    potentials[:, kept] = np.eye(len(kept))
-    potentials[:, others] = -matrix[np.ix_(kept, others)] @ np.linalg.pinv(matrix[np.ix_(others, others)], 1e-12, True)
-    return lambda g: np.einsum("im,fmn,jn->fij", potentials, g, potentials)
 
 
 def _count(terminals, k, word):
@@ -242,13 +240,13 @@ def _kept(count, floating):
     return kept
 
 
-def _opened(xp, permittivity, conductors, margin, outside):
-    """Both pictures with `margin` pixels more on every side."""
+def _opened(xp, permittivity, margin, outside):
+    """The picture with `margin` pixels more on every side."""
     wide = xp.pad(permittivity.astype(np.float64), margin, mode="edge")
     if outside is not None:
-        inside = xp.pad(xp.ones(conductors.shape, bool), margin)
+        inside = xp.pad(xp.ones(permittivity.shape, bool), margin)
         wide = xp.where(inside, wide, float(outside))
-    return wide, xp.pad(conductors, margin)
+    return wide
 
 
 def _pairs(xp, reach, terminals, connectivity):
@@ -275,13 +273,6 @@ def _signed(matrix):
     off = np.minimum(matrix, 0)
     np.fill_diagonal(off, 0)
     return off - np.diag(off.sum(axis=1))
-
-
-def _without(matrix, kept):
-    """Schur complement: the others float without charge. Keeps the order of quadratic forms."""
-    others = [n for n in range(len(matrix)) if n not in kept]
-    reduced = matrix[np.ix_(kept, kept)] - matrix[np.ix_(kept, others)] @ np.linalg.pinv(matrix[np.ix_(others, others)], 1e-12, True) @ matrix[np.ix_(others, kept)]
-    return (reduced + reduced.T) / 2
 
 
 def _pairwise(conductance, joined):

@@ -15,6 +15,30 @@ def at_nodes(a, periodic=(False, False)):
     return a
 
 
+# The multigrid, which only preconditions, sees what is tied as this much stiffer than all the rest.
+STIFF = 300.0
+
+
+def stiffened(k, tied, periodic):
+    """k with pixels whose four corners are tied to one another STIFF times the largest of the others: they carry nothing."""
+    xp = array_module(k)
+    corners = [xp.roll(tied, (-i, -j), axis=(0, 1))[:k.shape[0], :k.shape[1]] for i in (0, 1) for j in (0, 1)]
+    inside = corners[0] > 0
+    for corner in corners[1:]:
+        inside = inside & (corner == corners[0])
+    return xp.where(inside, STIFF * float(xp.where(inside, 0, k).max()), k)
+
+
+def tie(ties, operator, multigrid):
+    """(apply, precondition, average) of an operator whose tied nodes are one unknown each group."""
+    def apply(p, q):
+        dots = operator.apply(p, q)
+        ties.average(q)
+        return dots
+
+    return apply, lambda r: ties.average(multigrid(r)), ties.average
+
+
 class Ties:
     """Groups of nodes with one value each.
 
