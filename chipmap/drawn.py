@@ -31,19 +31,29 @@ def read_svg(path, scale=1.0, materials=("SiO2", "Cu", "W"), pixel_size_m=8e-9):
     Returns a `Drawing` with labels 0, 1, 2. Paths are straight pieces (M, L, Z, absolute), filled even-odd, each by
     itself. Raises InputError for a file that can't be read, is no such SVG, or holds no track.
     """
-    path = pathlib.Path(path)
-    root = _svg(path)
-    shape = _canvas(path, root, scale)
-    tracks = [_ring(path, e.get("d", "")) for e in _filled(root, "path", "lime")]
-    vias = [_disc(path, e) for e in _filled(root, "circle", "red")]
-    if not tracks:
-        raise InputError(f'{path}: holds no <path fill="lime">, so there is no track to draw: check its colours')
+    (width, height), tracks, vias = svg_rings(path)
+    shape = _canvas(path, width, height, scale)
     rings = [scale * r for r in vias + tracks]  # a via lies on its track: the lower number wins
     start = np.concatenate([[0], np.cumsum([len(r) for r in rings])])
     home = rasterise(index_polygons(np.concatenate(rings), start, np.arange(len(rings))), (0, 0), (1, 1), shape)
     labels = np.where(home < 0, DIELECTRIC, np.where(home < len(vias), VIA, TRACK)).astype(np.int32)
     size = float(pixel_size_m) / scale
     return Drawing(labels, list(materials), (size, size))
+
+
+def svg_rings(path):
+    """(width, height) of an SVG and the rings (N, 2) of its tracks and of its vias, in its own units, y down; see `read_svg`."""
+    path = pathlib.Path(path)
+    root = _svg(path)
+    try:
+        size = float(root.get("width", "")), float(root.get("height", ""))
+    except ValueError:
+        raise InputError(f"{path}: width and height of the SVG are not plain numbers: write them in pixels") from None
+    tracks = [_ring(path, e.get("d", "")) for e in _filled(root, "path", "lime")]
+    vias = [_disc(path, e) for e in _filled(root, "circle", "red")]
+    if not tracks:
+        raise InputError(f'{path}: holds no <path fill="lime">, so there is no track to draw: check its colours')
+    return size, tracks, vias
 
 
 def stack(scale=1.0, width=1200):
@@ -91,11 +101,7 @@ def _svg(path):
     return root
 
 
-def _canvas(path, root, scale):
-    try:
-        width, height = float(root.get("width", "")), float(root.get("height", ""))
-    except ValueError:
-        raise InputError(f"{path}: width and height of the SVG are not plain numbers: write them in pixels") from None
+def _canvas(path, width, height, scale):
     shape = round(scale * height), round(scale * width)
     if not (4 <= min(shape) and max(shape) <= 32768):
         raise InputError(f"{path}: {width:g} x {height:g} at scale {scale:g} is not 4 to 32768 pixels a side: change the scale")

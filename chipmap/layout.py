@@ -141,6 +141,11 @@ def look(material):
     return {"layer": 200 + number % 800, "colour": spare[number % len(spare)]["colour"]}
 
 
+def known_layers():
+    """{(layer, datatype): material} of the numbers that `write_layout` gives by itself."""
+    return {(row["layer"], 0): name for name, row in _looks().items() if not name.startswith("spare ")}
+
+
 @functools.cache
 def _looks():
     with open(pathlib.Path(__file__).parent / "looks.csv", newline="") as file:
