@@ -137,5 +137,33 @@ def phantom(source, out, **options):
         phantom.run(source, out, say=click.echo, **options)
 
 
+@main.command()
+@click.argument("source", type=click.Path())
+@click.argument("layout", type=click.Path())
+@click.option("-o", "--out", required=True, type=click.Path(), help="Folder for the results; made whole or not at all.")
+@click.option("--drawn", metavar="NAMES", help="What the layout draws: materials of the run, or bright, dark, 0, 1 ... of a picture's phases. "
+              "Default: the run's metals; bright.")
+@click.option("--layer", metavar="NAMES", help="Layers of the layout to compare with, as Cu or 68/20. Default: those named like the run's materials, or the only one.")
+@click.option("--pixel-size", metavar="LENGTH", help="Of a picture, as 1.65nm; default: the microscope's tags.")
+@click.option("--phases", type=click.IntRange(2, 8), help="Of a picture [2].")
+@click.option("--crop", metavar="BOX", help="Of a picture: rows and columns to keep, as 0:700,0:1024.")
+@click.option("--unit", metavar="LENGTH", help="Of the coordinates of an SVG or of a GeoJSON without a unit, as 8nm.")
+@click.option("--cell", metavar="NAME", help="Cell of a GDSII or OASIS file, with all it holds; default: the only one on top.")
+@click.option("--layers", metavar="FILE", help="CSV with material,layer,datatype: which layer of the layout is which material.")
+@click.option("--near", metavar="X,Y", help="Where in the layout the picture's middle lies, um, to within a quarter of the picture; default: searched for.")
+@click.option("--turn", type=click.Choice(["0", "90", "180", "270"]), default="0", show_default=True, help="Turn the layout counter-clockwise first, degrees.")
+@click.option("--mirror", is_flag=True, help="Exchange left and right of the layout first (a chip seen from its back).")
+@click.option("--fit", type=click.Choice(["shift", "similarity", "affine"]), default="similarity", show_default=True,
+              help="What is fitted: shift; turn and scale too (to 2 degrees and 3 %); stretch and shear too.")
+@click.option("--tolerance", metavar="LENGTH", help="How far an edge may be off, as 12nm [3 pixels].")
+@click.option("--quiet", is_flag=True, help="Say nothing unless something is wrong.")
+def compare(source, layout, out, turn, quiet, **options):
+    """Compare SOURCE (the folder of a run, or a picture) with a LAYOUT (GDSII, OASIS, GeoJSON, SVG): shorts, opens, extra and missing pieces."""
+    with refusing():
+        from chipmap import compare
+
+        compare.run(source, layout, out, turn=int(turn), say=(lambda line: None) if quiet else click.echo, **options)
+
+
 if __name__ == "__main__":
     main()

@@ -100,7 +100,7 @@ def write_layout(path, polygons, materials, pixel_size_m, layers=None, cell="PIC
     top = library.new_cell(cell)
     place = _places(dict.fromkeys(materials), layers or {})
     for polygon, name in zip(polygons, materials):
-        for piece in _pieces(polygon):
+        for piece in without_holes(polygon):
             points = _upright(shapely.get_coordinates(piece.exterior)[:-1], height, pixel_size_m) * 1e6
             top.add(gdstk.Polygon(points, *place[name]))
     if str(path).endswith(".oas"):
@@ -171,7 +171,7 @@ def _straight_frame(polygon, shape):
     return shapely.Polygon(at[~inside_run], polygon.interiors)
 
 
-def _pieces(polygon):
+def without_holes(polygon):
     """The polygon cut along grid lines until no piece has a hole or too many points."""
     import shapely
     waiting = [polygon]

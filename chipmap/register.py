@@ -9,20 +9,20 @@ from dataclasses import dataclass
 
 import numpy as np
 from cukernels.filters import gaussian
-from cukernels.polygon import index_polygons, rasterise
 
 from chipmap import InputError
+from chipmap.cover import cover
 
 TURN_DEG = 2.0      # the layout may be turned against the picture by so much
 SCALE = 0.03        # and larger or smaller by this share
-COARSE = 384        # pixels of the picture's longer side in the search
+COARSE = 256        # pixels of the picture's longer side in the first search
+AROUND = 2          # steps of turn and scale to each side that are tried
 LARGEST = 2048      # pixels of the layout's longer side in it
-STRIP = 256         # rows of the layout drawn at once
-FINE = 3            # places in a pixel at which the layout is asked for, each way
 BLURS = (4.0, 2.0)  # pixels, of both pictures in the least squares
 STEPS = 40
 ALIKE = 0.25        # correlation below which picture and layout have nothing to do with each other
 RIVAL = 0.97        # of the best correlation: another place that reaches it is as good
+GRATING = 2e-3      # share of the edges' weight that must stand across every direction
 TILE = 64           # pixels: what differs is taken as independent beyond
 TUKEY = 4.685       # K. P. Biweight of 95 % efficiency: P. J. Huber, E. M. Ronchetti, Robust Statistics, 2009
 FITS = {"shift": 2, "similarity": 4, "affine": 6}
@@ -69,7 +69,7 @@ def register(found, polygons, pixel_size_m, near=None, fit="similarity"):
     """
     rings = _Rings(polygons, pixel_size_m)
     found = np.ascontiguousarray(found, np.float32)
-    start, near = _search(found, rings, near, pixel_size_m, fit)
+    start = _search(found, rings, near, pixel_size_m, fit)
     a, t = _refine(found, rings, start, pixel_size_m, fit)
     return _placement(found, rings, a, t, pixel_size_m, fit)
 
@@ -80,12 +80,13 @@ def coverage(rings, matrix, shift, shape, step=1):
     near = rings.near(xy, shape, step)
     if not near.any():
         return np.zeros(shape, np.float32)
-    index, share = rings.index(xy, near), np.empty(shape, np.float32)
-    for top in range(0, shape[0], STRIP):
-        rows = min(STRIP, shape[0] - top)
-        home = rasterise(index, (0, top * step), (step / FINE, step / FINE), (rows * FINE, shape[1] * FINE))
-        share[top:top + rows] = (home >= 0).reshape(rows, FINE, shape[1], FINE).mean(axis=(1, 3), dtype=np.float32)
-    return share
+    return cover(*rings.of(xy / step, near), shape)
+
+
+def coverage_of(polygons, placed, shape, pixel_size_m):
+    """(H, W) float32, share of each pixel that polygons (nm) cover where a `Placement` puts them."""
+    rings = _Rings(polygons, pixel_size_m)
+    return coverage(rings, placed.matrix @ np.linalg.inv(rings.nominal), placed.shift, shape)
 
 
 class _Rings:
@@ -93,7 +94,8 @@ class _Rings:
 
     def __init__(self, polygons, pixel_size_m):
         import shapely
-        parts, owner = shapely.get_parts(polygons, return_index=True)
+        # outer rings one way round, holes the other, as `cover` wants them
+        parts, owner = shapely.get_parts(shapely.orient_polygons(polygons), return_index=True)
         rings, part = shapely.get_rings(parts, return_index=True)
         nm, ring = shapely.get_coordinates(rings, return_index=True)
         dy, dx = (1e9 * size for size in pixel_size_m)
@@ -111,64 +113,84 @@ class _Rings:
         np.maximum.at(box[:, 2:], of, xy)
         return (box[:, 2:] > 0).all(axis=1) & (box[:, :2] < np.array([shape[1], shape[0]]) * step).all(axis=1)
 
-    def index(self, xy, wanted):
+    def of(self, xy, wanted):
+        """(vertices, starts) of the rings of some polygons."""
         keep = wanted[self.polygon]
-        length = np.diff(self.start)[keep]
-        number = np.cumsum(wanted) - 1
-        return index_polygons(xy[np.repeat(keep, np.diff(self.start))], np.concatenate([[0], np.cumsum(length)]), number[self.polygon[keep]])
+        length = np.diff(self.start)
+        return xy[np.repeat(keep, length)], np.concatenate([[0], np.cumsum(length[keep])])
 
 
 def _search(found, rings, near, pixel_size_m, fit):
-    """(matrix, shift) to start from: the layout's pixels of nominal size -> the picture's."""
+    """(matrix, shift) to start from: the layout's pixels of nominal size -> the picture's. Looked for in a small picture
+    first, and in one of twice the pixels where that does not tell."""
     height, width = found.shape
-    step = max(1, int(np.ceil(max(height, width) / COARSE)))
+    middle = np.array([width, height]) / 2
     low, high = rings.xy.min(0), rings.xy.max(0)
     if near is not None:
-        middle = np.array(near) @ rings.nominal.T
-        low, high = (np.clip(side, middle - 0.75 * np.array([width, height]), middle + 0.75 * np.array([width, height])) for side in (low, high))
-    shape = np.maximum(np.ceil((high - low) / step).astype(int)[::-1], 1)
-    if shape.max() > LARGEST:
+        near = np.array(near) @ rings.nominal.T
+        low, high = (np.clip(side, near - 1.5 * middle, near + 1.5 * middle) for side in (low, high))
+    for pixels in (COARSE, 2 * COARSE, 4 * COARSE):
+        step = max(1, int(np.ceil(max(height, width) / pixels)))
+        shape = tuple(int(n) for n in np.maximum(np.ceil((high - low) / step), 1)[::-1])
+        if max(shape) > LARGEST:
+            break
+        search = _Search(coverage(rings, np.eye(2), -low, shape, step), _blocks(found, step), pixel_size_m, near is None)
+        correlation, turn, scale, at, rivals = search.everything(fit)
+        if step == 1 or (correlation >= ALIKE and not rivals):
+            break
+    if pixels == COARSE and max(shape) > LARGEST:
         raise InputError(f"the layout is {max(high - low) / max(height, width):.0f} times as wide as the picture: say with --near where to look, or name a --cell")
-    drawn = coverage(rings, np.eye(2), -low, tuple(shape), step)
-    small = _blocks(found, step)
-    search = _Search(drawn, small.shape)
-    best = search.of(small, 0.0, 0.0, pixel_size_m)
-    if fit != "shift":
-        for turns in (True, False, True):
-            steps = np.arange(-4, 5) * (TURN_DEG if turns else SCALE) / 4
-            tried = [search.of(small, *((angle, best[2]) if turns else (best[1], angle)), pixel_size_m) for angle in steps]
-            best = max([best, *tried], key=lambda b: b[0])
-    correlation, turn, scale, at, rivals = best
     if correlation < ALIKE:
         raise InputError(f"picture and layout do not match anywhere (correlation {correlation:.2f}): check the pixel size, the layers, "
                          "which phase is drawn, --turn and --mirror")
-    if rivals:
-        place = [((np.array(r)[::-1] * step + low + np.array([width, height]) / 2) @ np.linalg.inv(rings.nominal).T) / 1e3 for r in rivals[:3]]
-        told = "; ".join(f"{x:.3f},{y:.3f} um" for x, y in place)
-        raise InputError(f"the picture fits the layout equally well in several places (such as {told}): say with --near which is meant")
+    # a shift found is that of the corner of the unturned picture's frame; its middle keeps its place
+    places = np.array([at, *rivals])[:, ::-1] * step + low + middle
+    place = _chosen(places, near, rings.nominal)
     a = _similarity(turn, scale, pixel_size_m[0] / pixel_size_m[1])
-    middle = np.array([width, height]) / 2
-    # `at` is where the corner of the unturned picture's frame lies in the layout; its middle keeps its place
-    return (a, middle - a @ (low + np.array(at)[::-1] * step + middle)), near
+    return a, middle - a @ place
+
+
+def _chosen(places, near, nominal):
+    """The only place of the picture's middle in the layout, or the one that is clearly the nearest to where it should be."""
+    if len(places) == 1:
+        return places[0]
+    if near is not None:
+        order = np.argsort(np.hypot(*(places - near).T))
+        away = np.hypot(*(places[order[:2]] - near).T)
+        if 2 * away[0] < away[1]:
+            return places[order[0]]
+    told = "; ".join(f"{x / 1e3:.3f},{y / 1e3:.3f} um" for x, y in places[:3] @ np.linalg.inv(nominal))
+    raise InputError(f"the picture fits the layout equally well in several places (such as {told}): say with --near which is meant"
+                     + (", more exactly" if near is not None else ""))
 
 
 class _Search:
     """Normalised correlation of a small picture, turned and scaled, with a drawn layout, over all whole shifts."""
 
-    def __init__(self, drawn, shape):
+    def __init__(self, drawn, small, pixel_size_m, beyond=True):
         from scipy.fft import next_fast_len
-        self.pad = np.array(shape)      # the picture may stick out of the layout by up to half
-        size = np.array(drawn.shape) + 2 * (self.pad // 2) + self.pad
+        self.small, self.aspect = small, pixel_size_m[0] / pixel_size_m[1]
+        # the picture may stick out of the whole layout by up to half, but not out of a window of it
+        self.pad = np.array(small.shape) if beyond else np.zeros(2, int)
+        size = np.array(drawn.shape) + 2 * (self.pad // 2) + np.array(small.shape)
         self.size = tuple(next_fast_len(int(n), real=True) for n in size)
         layout = np.zeros(self.size, np.float32)
         top, left = self.pad // 2
         layout[top:top + drawn.shape[0], left:left + drawn.shape[1]] = drawn
-        self.shifts = tuple(np.array(drawn.shape) + 2 * (self.pad // 2) - self.pad + 1)
+        self.shifts = tuple(np.maximum(np.array(drawn.shape) + 2 * (self.pad // 2) - np.array(small.shape) + 1, 1))
         self.layout, self.square = self._spectrum(layout), self._spectrum(layout ** 2)
 
-    def of(self, small, turn, scale, pixel_size_m):
+    def everything(self, fit):
+        """The best of all shifts, and, unless `fit` is "shift", of turns and scales in turn; as `of` returns it."""
+        best = self.of(0.0, 0.0)
+        for turns in (True, False, True) if fit != "shift" else ():
+            steps = np.linspace(-1, 1, 2 * AROUND + 1) * (TURN_DEG if turns else SCALE)
+            best = max([best, *(self.of(*((angle, best[2]) if turns else (best[1], angle))) for angle in steps)], key=lambda b: b[0])
+        return best
+
+    def of(self, turn, scale):
         """(correlation, turn, scale, (row, column) of the best shift, shifts that are as good)."""
-        picture, mask = _turned(small, _similarity(turn, scale, pixel_size_m[0] / pixel_size_m[1]))
+        picture, mask = _turned(self.small, _similarity(turn, scale, self.aspect))
         count = mask.sum()
         picture = np.where(mask > 0, picture - (picture * mask).sum() / count, 0) * mask
         inside, over = self._spectrum(mask), self._spectrum(picture)
@@ -254,6 +276,7 @@ def _update(small, rings, a, t, step, blur, pixel_size_m, fit, shape):
         spread = 1.4826 * np.median(np.abs(rest)) + 1e-6
         weight = np.clip(1 - (rest / (TUKEY * spread)) ** 2, 0, None) ** 2
         beta = _solve(design, grey, weight)
+    _refuse_a_grating(gx, gy, weight)
     contrast = beta[FITS[fit]]
     if contrast <= 0.05:
         raise InputError("where the layout has edges the picture has none: check the layers, which phase is drawn, or say --near")
@@ -264,6 +287,13 @@ def _update(small, rings, a, t, step, blur, pixel_size_m, fit, shape):
     scores = np.stack([np.bincount(place, design[:, j] * weight * rest) for j in range(design.shape[1])])
     covariance = (normal @ (scores @ scores.T) @ normal)[:FITS[fit], :FITS[fit]] / contrast ** 2
     return beta[:FITS[fit]] / contrast, covariance, (x, y, gx, gy, rest / contrast, weight)
+
+
+def _refuse_a_grating(gx, gy, weight):
+    """Raise where next to no edge stands across some direction: a shift along it cannot be seen."""
+    across = np.linalg.eigvalsh([[(weight * gx * gx).sum(), (weight * gx * gy).sum()], [(weight * gx * gy).sum(), (weight * gy * gy).sum()]])
+    if across[0] < GRATING * across[1]:
+        raise InputError("the shapes leave the shift open, as lines do along themselves: take a picture with ends or corners")
 
 
 def _solve(design, grey, weight):
@@ -292,8 +322,7 @@ def _placement(found, rings, a, t, pixel_size_m, fit):
     names = ("x_px", "y_px", "scale", "turn_deg", "stretch", "shear")[:FITS[fit]]
     told = {name: float(np.degrees(s) if name == "turn_deg" else s) for name, s in zip(names, sd)}
     if max(told["x_px"], told["y_px"]) > 1:
-        raise InputError(f"the shapes leave the shift open (to {told['x_px']:.1f} x {told['y_px']:.1f} pixels), as lines do along themselves: "
-                         "take a picture with ends or corners")
+        raise InputError(f"the shift is found to {told['x_px']:.1f} x {told['y_px']:.1f} pixels only: take a picture with more ends and corners")
     drawn = gaussian(coverage(rings, a, t, found.shape), BLURS[-1])
     correlation = float(np.corrcoef(drawn.ravel(), small.ravel())[0, 1])
     return Placement(a @ rings.nominal, t, float(scale), float(np.degrees(turn)), float(stretch), float(shear), told, correlation, _local(local, found.shape))

@@ -10,6 +10,7 @@ LONGEST = 1600      # pixels of a drawn picture; larger ones are averaged down i
 TINT = 0.62         # share of the material's colour in the overlay; the rest is the picture
 UNSURE = 0.8        # confidence below which a pixel is hatched
 INK = "#222222"
+DIFFERENCE_COLOURS = {"short": "#e41a1c", "open": "#ff9d00", "extra piece": "#f781bf", "missing piece": "#a65628", "extra": "#c77cff", "missing": "#4daf4a"}
 PREFIXES = ("f", "p", "n", "µ", "m", "", "k", "M", "G", "T")
 
 
@@ -76,6 +77,35 @@ def draw_field(path, field, phases, pixel_size_m, label, title, colours="inferno
     _scale_bar(axes, field.shape, pixel_size_m)
     _colour_bar(figure, axes, shown, label, extend="max" if clip < 1 else "neither")
     axes.set_title(title, fontsize=10, loc="left", color=INK, pad=4)
+    _save(figure, path)
+
+
+def draw_differences(path, grey, drawn, found, pixel_size_m, title):
+    """The picture, the borders of the drawn layout over it, and every difference in the colour of its kind with a ring.
+
+    grey: (H, W). drawn: (H, W) bool. found: `differences.Differences`. title: one line.
+    """
+    from matplotlib.patches import Patch
+    step = _block(grey.shape)
+    colours = {kind: np.array(_rgb(colour)) for kind, colour in DIFFERENCE_COLOURS.items()}
+    low, high = np.percentile(grey[::4, ::4], (0.5, 99.5))
+    rgb = np.repeat(np.clip((np.asarray(grey, np.float32) - low) / max(high - low, 1e-12), 0, 1)[..., None], 3, axis=2)
+    rgb[_borders(drawn)] = (0.35, 0.75, 1.0)
+    of = np.array([[0, 0, 0], *(colours[kind] for kind in found.table["kind"])], np.float32)
+    rgb = np.where(found.marks[..., None] > 0, of[found.marks], rgb)
+    figure, axes = _figure(grey.shape, legend=True)
+    extent = _extent(grey.shape, pixel_size_m)
+    axes.imshow(_shrunk(rgb, step), extent=extent, interpolation="antialiased")
+    size = np.array(pixel_size_m[::-1])
+    for kind, x, y in zip(found.table["kind"], found.table["x"], found.table["y"]):
+        axes.plot(*(np.array([x, y]) * size), "o", mfc="none", mec=colours[kind], ms=12, mew=1.3)
+    axes.set_xlim(extent[:2]), axes.set_ylim(extent[2:])
+    swatches = [Patch(facecolor=colours[kind], edgecolor=INK, lw=0.5, label=f"{kind}: {found.table['kind'].count(kind)}") for kind in colours]
+    box = axes.get_position()
+    figure.legend(handles=[*swatches, Patch(facecolor="none", edgecolor=(0.35, 0.75, 1.0), label="drawn layout")], loc="upper left",
+                  bbox_to_anchor=(box.x1 + 0.01, box.y1), frameon=False, fontsize=9, labelcolor=INK)
+    _scale_bar(axes, grey.shape, pixel_size_m)
+    axes.set_title(title, fontsize=8, loc="left", color=INK, pad=4)
     _save(figure, path)
 
 
