@@ -10,7 +10,7 @@ import rts79
 from cukernels import residual_deficit
 
 from gridmap import InputError
-from gridmap.adequacy import System, exact, paired, simulate, simulation
+from gridmap.adequacy import System, exact, paired, simulate, solver, spread
 
 INDEPENDENT = dict(forced_outage_rate=.1, mttr_h=1 / .9)  # fails with chance .1, returns with .9: every hour anew
 
@@ -127,7 +127,7 @@ def test_every_hour_anew_has_the_same_means():
 @pytest.mark.parametrize("make", [single_a, lambda: three_nodes(8.0), two_regions])
 def test_same_numbers_for_any_block_and_any_processors(make, monkeypatch):
     want = simulate(make(), 500, seed=9)
-    monkeypatch.setattr(simulation, "_BLOCK", 150)
+    monkeypatch.setattr(spread, "BLOCK", 150)
     monkeypatch.setattr("cukernels.threads.processors", lambda: 3)
     got = simulate(make(), 500, seed=9)
     for name in ("totals", "count", "kwh", "durations"):
@@ -159,7 +159,7 @@ def test_more_regions_by_maximum_flows(monkeypatch):
     assert flows.system.lole_hours.value > 1
     small = many_regions(12)
     sets = simulate(small, 300, seed=1)
-    monkeypatch.setattr(simulation, "MOST_REGIONS", 5)
+    monkeypatch.setattr(solver, "MOST_REGIONS", 5)
     flows = simulate(small, 300, seed=1)
     np.testing.assert_array_equal(flows.totals[..., 0], sets.totals[..., 0])
     np.testing.assert_allclose(flows.totals[..., 1], sets.totals[..., 1], atol=6 * 12)  # a kW an hour and region
@@ -280,6 +280,9 @@ def test_units_as_exact_takes_them(columns):
     want = exact(table.drop(columns="region"), np.full(24, 15.0))
     agrees(got.eue_mwh, want.eue_mwh)
     agrees(got.lole_hours, want.lole_hours)
+    system = System("A", np.full((24, 1), 15.0), table.head(1).assign(count=2))
+    np.testing.assert_array_equal(simulate(system, 50).kwh, simulate(dataclasses.replace(system), 50).kwh)
+    np.testing.assert_array_equal(simulate(system, 50).kwh, simulate(System("A", np.full((24, 1), 15.0), table), 50).kwh)
 
 
 def test_stores_in_many_regions():
@@ -341,7 +344,7 @@ class Cut(Exception):
 
 @pytest.mark.parametrize("error", [None, .04])
 def test_a_run_cut_off_goes_on_to_the_same_numbers(tmp_path, monkeypatch, error):
-    monkeypatch.setattr(simulation, "_BLOCK", 4 * 150)
+    monkeypatch.setattr(spread, "BLOCK", 4 * 150)
     monkeypatch.setattr("gridmap.adequacy.partial.EVERY_S", 0.0)
     kept, calls = tmp_path / "sums.npz", []
 

@@ -17,7 +17,8 @@ _SURE = 100.0  # hazard of an hour that nothing survives
 class Problem:
     """margin (R, T) and demand (T, R) int64 kW; tail, head (E,) pairs of regions; forward, backward, most_forward,
     most_backward (E,) kW: the sum of a pair's corridors and the most of its interface. items: `chronology.Items`, whose
-    columns are R regions, E pairs forward, E pairs backward, G stores (1 where out); columns counts them. stores: `Stores`."""
+    columns are R regions, E pairs forward, E pairs backward, G stores (1 where out), or the regions alone where nothing else
+    fails and nothing is stored; columns counts them. lines_fail: whether any corridor does. stores: `Stores`."""
 
     margin: np.ndarray
     demand: np.ndarray
@@ -30,6 +31,7 @@ class Problem:
     items: Items
     stores: Stores
     columns: int
+    lines_fail: bool
 
 
 def problem(system, sequential=True):
@@ -41,15 +43,18 @@ def problem(system, sequential=True):
     rows = [_rows(units, region, pieces)]
     straight = system.row(corridors["tail"]) == tail[pair]
     ways = [np.where(straight, *(corridors[c].to_numpy(float) for c in order)) for order in (("forward_mw", "backward_mw"), ("backward_mw", "forward_mw"))]
-    lines = corridors.assign(stream=2**31 + np.arange(len(corridors)), season="")
+    lines = corridors.assign(stream=2**31 + corridors["stream"].to_numpy(np.int64), season="")
     for side, way in enumerate(ways):
         rows.append(_rows(lines, R + side * E + pair, [_one(int(kw)) for kw in _kw(way)]))
-    stores = system.storage.assign(stream=3 * 2**30 + np.arange(len(system.storage)), season="")
+    stores = system.storage.assign(stream=3 * 2**30 + system.storage["stream"].to_numpy(np.int64), season="")
     rows.append(_rows(stores, R + 2 * E + np.arange(len(stores)), [_one(1)] * len(stores)))
     waits = len(system.responses)
     table = pd.concat(rows, ignore_index=True)
+    items = _items(table, system, sequential)
+    lines_fail = bool(((items.column >= R) & (items.column < R + 2 * E)).any())
+    columns = R + 2 * E + len(stores) + waits if lines_fail or len(stores) + waits else R
     return Problem(_everything_in(region, pieces, load.shape) + _kw(system.weather).T - load, np.maximum(load, 0), tail, head, *limits,
-                   _items(table, system, sequential), _stores(system), R + 2 * E + len(stores) + waits)
+                   items, _stores(system), columns, lines_fail)
 
 
 def _stores(system):

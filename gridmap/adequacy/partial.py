@@ -8,8 +8,7 @@ import zipfile
 
 import numpy as np
 
-EVERY_S = 5.0  # seconds between two writes
-_SUMS = ("count", "kwh", "durations")
+EVERY_S = float(os.environ.get("GRIDMAP_KEEP_EVERY_S", 5.0))  # seconds between two writes
 
 
 class Partial:
@@ -25,13 +24,9 @@ class Partial:
         """Put the sums of the file into an empty `tally`; how many samples they hold, 0 for none that fit."""
         try:
             with np.load(self.path) as file:
-                done = len(file["totals"])
-                if str(file["key"]) != self.key or done > len(tally.totals):
+                if str(file["key"]) != self.key or len(file["totals"]) > len(tally.totals):
                     return 0
-                for name in _SUMS:
-                    getattr(tally, name)[:] = file[name]
-                tally.totals[:done] = file["totals"]
-                return done
+                return tally.restore({name: file[name] for name in file.files if name != "key"})
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return 0
 
@@ -41,6 +36,6 @@ class Partial:
             return
         part = self.path.with_name(f".{self.path.name}.part{os.getpid()}")
         with open(part, "wb") as file:
-            np.savez(file, key=self.key, totals=tally.totals[:done], **{name: getattr(tally, name) for name in _SUMS})
+            np.savez(file, key=self.key, **tally.state(done))
         part.rename(self.path)
         self._written = time.monotonic()

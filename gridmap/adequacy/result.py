@@ -10,6 +10,8 @@ from gridmap.adequacy import tally
 from gridmap.adequacy.system import KW
 
 Z95 = 1.959963984540054  # 97.5 % of a normal variable lies below
+_CLASSES = {"duration_h": ("durations", "durations_square", np.append(np.arange(tally.LONGEST + 1.0), np.inf)),
+            "depth_mw": ("depths", "depths_square", np.concatenate([[0.0], tally.DEPTHS_KW / KW, [np.inf]]))}
 TAIL = 0.05  # cvar_mwh is the mean of this share of the samples, the worst ones
 
 
@@ -40,8 +42,8 @@ class Place:
     lole_hours: hours short. lole_days: days short at the day's tightest hour (least capacity over load). lold: days with any
     hour short. lolf: shortages that begin, seen from hour to hour (`exact` also counts those that begin and end within one). mean_duration_h: of a shortage (0 where there was none). eue_mwh, neue_ppm:
     energy not served, and of a million asked for. cvar_mwh: mean of it in the worst twentieth of the samples.
-    worst_mw: mean of the worst hour. lolp, lolp_error, eue_hour_mwh: (T,). durations: (337,) how many shortages lasted so
-    many hours, the last 336 or more.
+    worst_mw: mean of the worst hour. lolp, lolp_error, eue_hour_mwh: (T,), eue_hour_error for the system. durations: (337,)
+    how many shortages lasted so many hours, the last 336 or more. LOLH is lole_hours under another name.
     """
 
     def __init__(self, result, row):
@@ -69,6 +71,41 @@ class Place:
     worst_mw = property(lambda self: _mean(self.totals[:, tally.WORST] / KW))
 
     @property
+    def eue_hour_error(self):
+        if self._row != len(self._result.places) - 1:
+            raise InputError("the error of every hour is kept for the system alone: ask result.system")
+        step_mw, n = self._result.step / KW, len(self.totals)
+        return np.sqrt(np.maximum(self._result.square * step_mw**2 / n - self.eue_hour_mwh**2, 0) / (n - 1))
+
+    def distribution(self, what):
+        """How long shortages last (what "duration_h") or how deep the hours short are ("depth_mw"): DataFrame, a row a class
+        that occurred: from, upto (not in it; infinity for the last), a_year (mean number) and its error."""
+        sums, squares = (getattr(self._result, name)[self._row] for name in _CLASSES[what][:2])
+        edges, n = _CLASSES[what][2], len(self.totals)
+        mean = sums / n
+        table = pd.DataFrame(dict(zip(("from", "upto"), (edges[:-1], edges[1:]), strict=True)))
+        table = table.assign(a_year=mean, error=np.sqrt(np.maximum(squares / n - mean**2, 0) / (n - 1)))
+        return table[sums > 0].reset_index(drop=True)
+
+    def controlled(self, name):
+        """lole_hours, eue_mwh or neue_ppm with the control variate of the copper plate, an `Estimate`: the regression on what
+        each sample lacks on it, moved to the exact mean (R. Y. Rubinstein, Simulation and the Monte Carlo Method, 1981). The
+        plain one where the copper plate has no exact mean (`plate.expected`) or is never short. Other names are plain."""
+        plain, expected = getattr(self, name), self._result.expected
+        column = {"lole_hours": 0, "eue_mwh": 1, "neue_ppm": 1}.get(name)
+        if column is None or expected is None:
+            return plain
+        x, y = self.totals[:, (tally.HOURS, tally.KWH)[column]].astype(float), self._result.plate[:, column].astype(float)
+        n, spread = len(x), y.var()
+        if n < 10 or spread == 0:
+            return plain
+        slope = ((x - x.mean()) * (y - y.mean())).mean() / spread
+        rest = x - x.mean() - slope * (y - y.mean())
+        moved = x.mean() - slope * (y.mean() - expected[column])
+        scale = plain.value / x.mean() if x.mean() else 1.0
+        return Estimate(float(moved * scale), float(np.sqrt((rest**2).sum() / (n - 2) / n) * scale), plain.signed)
+
+    @property
     def neue_ppm(self):
         energy, eue = float(self._result.energy_mwh[self._row]), self.eue_mwh
         return Estimate(1e6 * eue.value / energy, 1e6 * eue.error / energy) if energy else Estimate(0.0, 0.0)
@@ -94,7 +131,7 @@ class Place:
 @dataclass(frozen=True)
 class Result:
     """What `simulate` returns. places: names of the R regions, then of the groups, then "system"; result["A"] and
-    result.system are each a `Place`. samples, seed: what was drawn. totals, count, kwh, durations: sums, see `tally.Tally`.
+    result.system are each a `Place`. samples, seed: what was drawn. totals ... worst_kw: sums, see `tally.Tally`.
     energy_mwh (P,): what each place asked for."""
 
     places: tuple
@@ -106,6 +143,35 @@ class Result:
     kwh: np.ndarray
     durations: np.ndarray
     energy_mwh: np.ndarray
+    plate: np.ndarray
+    square: np.ndarray
+    step: int
+    durations_square: np.ndarray
+    depths: np.ndarray
+    depths_square: np.ndarray
+    worst: np.ndarray
+    worst_kw: np.ndarray
+    _expected: object = None
+
+    @classmethod
+    def of(cls, names, regions, samples, seed, tally, energy_mwh, expected):
+        """The first samples of a Tally; expected: of the copper plate, or `plate.Later`."""
+        state = tally.state(samples)
+        return cls(names, regions, samples, seed, energy_mwh=energy_mwh, step=tally.step, _expected=expected, **state)
+
+    @property
+    def expected(self):
+        """(hours, kWh) that the copper plate lacks a year, exactly; None where that is too long to compute."""
+        return self._expected.value if hasattr(self._expected, "value") else self._expected
+
+    def worst_hours(self):
+        """DataFrame, the up to 100 worst hours of all samples, worst first: sample, hour (from 0), unserved_mw of the system,
+        and a column of MW for each region."""
+        table = pd.DataFrame(self.worst_kw / KW, columns=list(self.places[:self.regions]))
+        table.insert(0, "unserved_mw", self.worst[:, 0] / KW)
+        table.insert(0, "hour", self.worst[:, 2])
+        table.insert(0, "sample", self.worst[:, 1])
+        return table
 
     def __getitem__(self, name):
         if str(name) not in self.places:

@@ -1,9 +1,10 @@
 """What an adequacy study is about: regions with load, units that fail, corridors with limits, stores, demand that waits."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
+import scipy.sparse
 
 from gridmap import InputError
 from gridmap.adequacy import rows as r
@@ -31,7 +32,7 @@ class System:
     regions: R names. load: (T, R) MW from 0 up; a DataFrame may have the regions as columns in any order.
     units: a table (DataFrame or what makes one) with region (a name), capacity_mw and forced_outage_rate (share of time 0 .. 1,
     default 0), or mttf_h and mttr_h (mean hours in and out), and optionally mttr_h (from 1, default 24), derated_mw and
-    derated_rate or states as in `exact`, name, season (a column of `rates`), where (its place in a file, for messages) and
+    derated_rate, states or count as in `exact`, name, season (a column of `rates`), where (its place in a file, for messages) and
     stream (number of its random draws, default its row: scenarios keep it, so that a unit fails at the same hours in all of
     them; units of one stream and one chance fail together).
     corridors: tail, head (names), forward_mw (tail to head), backward_mw, and optionally forced_outage_rate and mttr_h;
@@ -81,9 +82,9 @@ class System:
             self._check_by_hour(name, most)
         self._check_ratings()
         put("units", self._outages("units", self._units()))
-        put("corridors", self._outages("corridors", self._limits("corridors")))
+        put("corridors", _numbered(self._outages("corridors", self._limits("corridors"))))
         put("interfaces", self._limits("interfaces"))
-        put("storage", self._outages("storage", self._storage()))
+        put("storage", _numbered(self._outages("storage", self._storage())))
         put("responses", self._responses())
 
     def _check_names(self):
@@ -109,8 +110,11 @@ class System:
 
     def _units(self):
         units = r.table("units", self.units, _UNITS)
+        if "count" in units:
+            r.between("units", units, "count", 0, 1e6, "a whole number of units from 0 up")
+            units = units.loc[np.repeat(units.index, units.pop("count").astype(int))].reset_index(drop=True)
         units["name"] = units["name"].astype(str) if "name" in units else units.index.astype(str)
-        units["stream"] = units["stream"] if "stream" in units else np.arange(len(units))
+        units = _numbered(units)
         self._places("units", units, "region")
         r.between("units", units, "capacity_mw", 0, np.finfo(float).max, "MW from 0 up")
         r.check("units", units, "season", units["season"].isin(["", *self.rates.columns]), "a column of rates or nothing")
@@ -174,6 +178,23 @@ class System:
         rows[column] = rows[column].astype(str)
         r.check(table, rows, column, rows[column].isin(self.regions), "a region of the system")
 
+    def part(self, regions):
+        """The system of some regions alone: corridors that leave them are cut; what stays draws the same numbers."""
+        names = [name for name in self.regions if name in set(map(str, regions))]
+        rows, inside = self.row(names), lambda table, *ends: table[np.all([table[end].isin(names) for end in ends], axis=0)]  # noqa: E731
+        units = inside(self.units, "region")
+        return replace(self, regions=tuple(names), load=self.load[:, rows], weather=self.weather[:, rows], units=units,
+                       ratings=self.ratings[[c for c in self.ratings if c in set(units["name"])]], corridors=inside(self.corridors, "tail", "head"),
+                       interfaces=inside(self.interfaces, "tail", "head"), storage=inside(self.storage, "region"), responses=inside(self.responses, "region"))
+
+    def reach(self, region):
+        """Names of the regions that corridors join to this one, itself included."""
+        joined = pd.concat([self.corridors[["tail", "head"]], self.interfaces[["tail", "head"]]])
+        ends = self.row(joined["tail"]), self.row(joined["head"])
+        graph = scipy.sparse.coo_array((np.ones(len(joined)), ends), shape=(len(self.regions),) * 2)
+        label = scipy.sparse.csgraph.connected_components(graph, directed=False)[1]
+        return [name for name, part in zip(self.regions, label, strict=True) if part == label[self.row([region])[0]]]
+
     def row(self, names):
         """(N,) int: rows of regions."""
         return pd.Index(self.regions).get_indexer(names)
@@ -185,6 +206,11 @@ class System:
         Raises InputError naming the file."""
         from gridmap.adequacy import files
         return files.read(path)
+
+
+def _numbered(rows):
+    """With the column stream: its numbers of random draws, by default the row."""
+    return rows.assign(stream=rows["stream"] if "stream" in rows else np.arange(len(rows)))
 
 
 def _states(units):
@@ -199,8 +225,18 @@ def _states(units):
         r.between("units", units, "derated_rate", 0, 1, "a share of time from 0 to 1")
         states = [((mw, share),) if share > 0 else () for mw, share in zip(units["derated_mw"], units["derated_rate"], strict=True)]
     if "states" in units:
-        given = [tuple((float(mw), float(share)) for mw, share in pairs) for pairs in units["states"]]
+        given = [_pairs(pairs) for pairs in units["states"]]
         good = [all(0 <= mw <= most and 0 <= share <= 1 for mw, share in pairs) for pairs, most in zip(given, units["capacity_mw"], strict=True)]
         r.check("units", units, "states", good, "pairs of MW from 0 to the capacity and a share of time from 0 to 1")
-        states = given if "derated_rate" not in units else [a + b for a, b in zip(states, given, strict=True)]
-    return units.assign(states=states)
+        states = [a + b for a, b in zip(states, given, strict=True)]
+    # as states alone: a system made from this one reads them again
+    return units.drop(columns=["derated_mw", "derated_rate"], errors="ignore").assign(states=states)
+
+
+def _pairs(pairs):
+    if pairs is None or isinstance(pairs, float):
+        return ()  # a blank
+    try:
+        return tuple((float(mw), float(share)) for mw, share in pairs)
+    except (TypeError, ValueError):
+        return ((np.nan, np.nan),)

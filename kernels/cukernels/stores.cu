@@ -3,7 +3,7 @@ typedef long long amount;
 
 struct Net {
     const int *tail, *head, *first, *arc;
-    amount *room, *queue, *via;  // of this sample
+    amount *room, *queue, *via, *near;  // of this sample
     int R;
 };
 
@@ -26,6 +26,21 @@ __device__ int search(const Net& net, int r, const amount* wanted, int against) 
         }
     }
     return -1;
+}
+
+__device__ void reach(const Net& net, const amount* wanted, int against) {
+    int n = 0;
+    for (int i = 0; i < net.R; i++)
+        if ((net.near[i] = wanted[i] > 0)) net.queue[n++] = i;
+    for (int k = 0; k < n; k++) {
+        int i = (int)net.queue[k];
+        for (int p = net.first[i]; p < net.first[i + 1]; p++) {
+            int a = net.arc[p], j = arc_to(net, a);
+            if (net.near[j] || net.room[a ^ 1 ^ against] <= 0) continue;
+            net.near[j] = 1;
+            net.queue[n++] = j;
+        }
+    }
 }
 
 // against 0: from r to those who lack; 1: into r from what others have left.
@@ -75,10 +90,10 @@ extern "C" __global__ void run_samples(const int* region, const amount* give, co
                                        amount* work, unsigned char* flags, amount* given, amount* held, int R, int E, int G, int T, int S) {
     for (int s = blockIdx.x * blockDim.x + threadIdx.x; s < S; s += gridDim.x * blockDim.x) {
         amount* energy = held + (amount)s * G * T;
-        amount *lack = work + (amount)s * 4 * R, *stock = lack + R;
+        amount *lack = work + (amount)s * 5 * R, *stock = lack + R;
         const int* mine = lost + (amount)s * (R + 2 * E + G) * T;
         unsigned char *used = flags + (amount)s * 2 * G, *busy = used + G;
-        Net net = {tail, head, first, arc, rooms + (amount)s * 2 * E, stock + R, stock + 2 * R, R};
+        Net net = {tail, head, first, arc, rooms + (amount)s * 2 * E, stock + R, stock + 2 * R, stock + 3 * R, R};
         for (int t = 0; t < T; t++) {
             amount unserved = 0;
             for (int r = 0; r < R; r++) {
@@ -104,6 +119,10 @@ extern "C" __global__ void run_samples(const int* region, const amount* give, co
                     lack[r] -= move(net, r, lack[r], stock, 1);
                     unserved += lack[r];
                 }
+            if (unserved > 0) {
+                reach(net, lack, 0);
+                for (int g = 0; g < G; g++) busy[g] |= !net.near[region[g]];
+            }
             while (unserved > 0) {
                 int g = next_store(energy, give, rank, busy, G, T, t, true);
                 if (g < 0) break;
@@ -118,7 +137,8 @@ extern "C" __global__ void run_samples(const int* region, const amount* give, co
                 if (gives > 0) used[g] = 1;
                 unserved -= gives;
             }
-            for (int g = 0; g < G; g++) busy[g] = used[g] || energy[(amount)g * T + t] >= room[g] || in_share[g] <= 0 || take[g] <= 0;
+            reach(net, stock, 1);
+            for (int g = 0; g < G; g++) busy[g] = used[g] || !net.near[region[g]] || energy[(amount)g * T + t] >= room[g] || in_share[g] <= 0 || take[g] <= 0;
             for (int g; (g = next_store(energy, give, rank, busy, G, T, t, false)) >= 0;) {
                 busy[g] = 1;
                 amount* has = energy + (amount)g * T + t;

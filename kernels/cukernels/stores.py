@@ -66,7 +66,7 @@ def run_stores(stores, lost, margin, tail, head, forward, backward):
     S, (R, T), G, E = len(lost), margin.shape, len(stores.region), len(tail)
     given, held = xp.zeros((S, R, T), np.int64), xp.zeros((S, G, T), np.int64)
     if on_device(lost):
-        room, work, flags = xp.empty((S, 2 * E), np.int64), xp.empty((S, 4, R), np.int64), xp.empty((S, 2, G), np.uint8)
+        room, work, flags = xp.empty((S, 2 * E), np.int64), xp.empty((S, 5, R), np.int64), xp.empty((S, 2, G), np.uint8)
         launch("stores", "run_samples", grid(S, 64), 64, *stores, lost, margin, tail, head, forward, backward, first, arc, room, work, flags,
                given, held, np.int32(R), np.int32(E), np.int32(G), np.int32(T), np.int32(S))
     else:
@@ -105,7 +105,7 @@ def _run_samples(stores, lost, margin, tail, head, forward, backward, first, arc
     (R, T), E, G = margin.shape, len(tail), len(stores.region)
     energy, free, used = np.empty(G, np.int64), np.empty(G, np.bool_), np.empty(G, np.bool_)
     lack, stock, room = np.empty(R, np.int64), np.empty(R, np.int64), np.empty(2 * E, np.int64)
-    queue, via = np.empty(R, np.int64), np.empty(R, np.int64)
+    queue, via, near = np.empty(R, np.int64), np.empty(R, np.int64), np.empty(R, np.bool_)
     for s in range(begin, end):
         energy[:] = stores.there
         for t in range(T):
@@ -131,15 +131,18 @@ def _run_samples(stores, lost, margin, tail, head, forward, backward, first, arc
                             lack[r] -= _fetch(r, lack[r], stock, room, tail, head, first, arc, queue, via)
                             unserved += lack[r]
                 if unserved > 0:
-                    _empty(stores, energy, used, free, unserved, lack, room, tail, head, first, arc, queue, via, given[s, :, t])
-                _fill(stores, energy, used, free, stock, room, tail, head, first, arc, queue, via)
+                    _reach(lack, room, tail, head, first, arc, queue, near, 0)
+                    _empty(stores, energy, used, free, near, unserved, lack, room, tail, head, first, arc, queue, via, given[s, :, t])
+                _reach(stock, room, tail, head, first, arc, queue, near, 1)
+                _fill(stores, energy, used, free, near, stock, room, tail, head, first, arc, queue, via)
             held[s, :, t] = energy
 
 
 @njit(cache=True, nogil=True)
-def _empty(stores, energy, used, free, unserved, lack, room, tail, head, first, arc, queue, via, given):
+def _empty(stores, energy, used, free, near, unserved, lack, room, tail, head, first, arc, queue, via, given):
     """Stores that give, or are out, are `used`: they don't fill in this hour."""
-    free[:] = ~used
+    for g in range(len(energy)):
+        free[g] = not used[g] and near[stores.region[g]]
     while unserved > 0:
         g = _next(stores, energy, free, True)
         if g < 0:
@@ -154,10 +157,10 @@ def _empty(stores, energy, used, free, unserved, lack, room, tail, head, first, 
 
 
 @njit(cache=True, nogil=True)
-def _fill(stores, energy, used, free, stock, room, tail, head, first, arc, queue, via):
+def _fill(stores, energy, used, free, near, stock, room, tail, head, first, arc, queue, via):
     some = False
     for g in range(len(energy)):
-        free[g] = not used[g] and energy[g] < stores.room[g] and stores.in_share[g] > 0 and stores.take[g] > 0
+        free[g] = not used[g] and near[stores.region[g]] and energy[g] < stores.room[g] and stores.in_share[g] > 0 and stores.take[g] > 0
         some |= free[g]
     while some:
         g = _next(stores, energy, free, False)
@@ -167,6 +170,27 @@ def _fill(stores, energy, used, free, stock, room, tail, head, first, arc, queue
         takes = min(stores.take[g], int(np.ceil((stores.room[g] - energy[g]) / stores.in_share[g])))
         takes = _fetch(stores.region[g], takes, stock, room, tail, head, first, arc, queue, via)
         energy[g] = min(energy[g] + int(takes * stores.in_share[g]), stores.room[g])
+
+
+@njit(cache=True, nogil=True)
+def _reach(wanted, room, tail, head, first, arc, queue, near, against):
+    """near: the regions from which `_search` finds something wanted. A flow more along such ways brings no region near."""
+    n, k = 0, 0
+    for i in range(len(near)):
+        near[i] = wanted[i] > 0
+        if near[i]:
+            queue[n] = i
+            n += 1
+    while k < n:
+        i = queue[k]
+        k += 1
+        for p in range(first[i], first[i + 1]):
+            a = arc[p]
+            j = head[a >> 1] if a & 1 == 0 else tail[a >> 1]
+            if not near[j] and room[a ^ 1 ^ against] > 0:
+                near[j] = True
+                queue[n] = j
+                n += 1
 
 
 @njit(cache=True, nogil=True)

@@ -1,0 +1,71 @@
+"""A block of samples drawn and solved where the arrays live: the hours short, and what each region lacks in them."""
+
+import numpy as np
+from cukernels import residual_deficit
+from cukernels.backend import array_module, to_device, to_host
+from cukernels.chronology import Items, lost_power, short_hours
+from cukernels.cuts import MOST_REGIONS, split_shortage
+from cukernels.stores import Stores, run_stores
+
+from gridmap.adequacy.system import KW
+
+BLOCK = 2**23  # samples x columns x hours worked on at a time
+
+
+class Solver:
+    """A `draws.Problem` on a device; what comes back is on the host."""
+
+    def __init__(self, problem, device="cpu"):
+        move = lambda a: to_device(a, device)  # noqa: E731
+        self.problem, self.move, self.kind = problem, move, getattr(device, "kind", device)
+        self.items, self.stores = Items(*map(move, problem.items)), Stores(*map(move, problem.stores))
+        self.margin, self.demand = move(problem.margin), move(problem.demand)
+        self.ends = move(problem.tail), move(problem.head)
+        self.limits = [move(a) for a in (problem.forward, problem.backward, problem.most_forward, problem.most_backward)]
+
+    def shortages(self, seed, first, last):
+        """sample, hour (K,), unserved (K, R) kW and what one area without limits and stores would lack, (K,) kW, of the hours
+        in which some region lacks power of its own."""
+        R, samples = len(self.margin), self.move(np.arange(first, last))
+        if len(self.stores.region):
+            sample, hour, lost, plate = self._short_despite_stores(seed, samples)
+            lack = lost[:, :R] - self.margin[:, hour].T
+        else:
+            sample, hour, lost = short_hours(self.items, seed, samples, self.margin, self.problem.columns)
+            lack = lost[:, :R] - self.margin[:, hour].T
+            plate = lack.sum(axis=1)
+        unserved = self.split(lack, self.demand[:, hour].T, lost)
+        return first + to_host(sample), to_host(hour), to_host(unserved), to_host(plate)
+
+    def split(self, lack, demand, lost):
+        """(K, R) kW unserved of what regions lack of their own; lost (K, columns)."""
+        R, E = len(self.margin), len(self.ends[0])
+        if len(lack) == 0:
+            return demand
+        if R == 1:
+            return lack.clip(min=0)
+        ways = self._limits(lost[:, R:R + 2 * E])
+        if R <= MOST_REGIONS:
+            return split_shortage(lack, demand, *self.ends, *ways)[0]
+        fair = residual_deficit((demand - lack) / KW, demand / KW, *self.ends, *(way / KW for way in ways))
+        return (fair.unserved * KW).round().astype(np.int64)
+
+    def _short_despite_stores(self, seed, samples):
+        """As `short_hours`, with what the stores give taken off what is lost; and the plate."""
+        (R, T), xp = self.margin.shape, array_module(self.margin)
+        forward, backward, most_forward, most_backward = self.limits
+        lost = lost_power(self.items, seed, samples, T, self.problem.columns)
+        plate = lost[:, :R].sum(axis=1, dtype=np.int64) - self.margin.sum(axis=0)
+        given, _ = run_stores(self.stores, lost, self.margin, *self.ends, xp.stack([forward, most_forward]), xp.stack([backward, most_backward]))
+        lost[:, :R] -= given.astype(lost.dtype)
+        sample, hour = xp.nonzero((lost[:, :R] > self.margin).any(axis=1) | (plate > 0))
+        return sample, hour, lost[sample, :, hour], plate[sample, hour]
+
+    def _limits(self, lost):
+        """What the pairs carry in each hour; one row where nothing of them fails."""
+        E = len(self.ends[0])
+        forward, backward, most_forward, most_backward = self.limits
+        if not self.problem.lines_fail:
+            return forward.clip(max=most_forward), backward.clip(max=most_backward)
+        return [(all_in - out).clip(max=most) for all_in, out, most in
+                ((forward, lost[:, :E], most_forward), (backward, lost[:, E:], most_backward))]
