@@ -47,10 +47,11 @@ def phases_by_model(path, image, legend=None, phases=None):
     if phases:
         raise InputError(f"--phases {phases} and --model: the model says how many there are, leave one of them out")
     found, names = load(path).phases(image)
-    return found, legend or (dict(enumerate(names)) if all(map(_is_material, names)) else None)
+    return found, legend or (dict(enumerate(names)) if all(map(is_material, names)) else None)
 
 
-def _is_material(name):
+def is_material(name):
+    """Whether the library has a material of this name."""
     try:
         return bool(materials.find(name))
     except InputError:
