@@ -165,5 +165,17 @@ def compare(source, layout, out, turn, quiet, **options):
         compare.run(source, layout, out, turn=int(turn), say=(lambda line: None) if quiet else click.echo, **options)
 
 
+@click.argument("things", nargs=-1, metavar="[RUN or IMAGE...]", type=click.Path())
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen; anything else lets the network in.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Default: the first free one from 8600 on.")
+@click.option("--browser/--no-browser", default=True, show_default=True, help="Open a browser on the page.")
+def serve(things, host, port, browser):
+    """Show the page: drop pictures on it, or name pictures, folders of pictures and runs to find there."""
+    with refusing():
+        from chipmap.page import command
+
+        command.serve(things, host, port, browser, say=click.echo)
+
+
 if __name__ == "__main__":
     main()

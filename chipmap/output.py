@@ -50,6 +50,7 @@ def write_table(path, columns):
 def write_files(folder, seen, lines, also=(), plane="strain"):
     """Everything but results.json and the pictures. seen: `chip.Chip`. lines: the columns of `lines.measure_lines`.
     also: "abaqus" for chip.inp, in `plane`; InputError where a phase has no material."""
+    write_picture(folder / "picture.ome.tif", _as_stored(seen), seen.pixel_size_m)
     write_labels(folder / "labels.ome.tif", seen.labels, seen.names, seen.pixel_size_m)
     write_object_image(folder / "objects.ome.tif", seen.objects.labels, seen.pixel_size_m)
     write_confidence(folder / "confidence.ome.tif", seen.confidence, seen.pixel_size_m)
@@ -128,6 +129,14 @@ def _material(seen, m, layers):
         "layer": layers["layers"][seen.names[m]],
         "colour": look(seen.names[m])["colour"],
     }
+
+
+def _as_stored(seen):
+    """Grey values of the part that was analysed, in the picture's own type."""
+    top, bottom, left, right = seen.prepared.crop
+    grey = seen.picture.image[top:bottom, left:right]
+    whole = seen.picture.bits <= 16 and (grey == np.floor(grey)).all()
+    return np.ascontiguousarray(grey.astype(f"uint{seen.picture.bits}") if whole else grey)
 
 
 def _objects(seen, lines):

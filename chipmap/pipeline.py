@@ -66,17 +66,23 @@ def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, p
         with folder.step("lines"):
             seen = chip.gather(picture, prepared, found, named, objects, sample, answers)
             lines = measure_lines(seen.image, seen.objects, seen.pixel_size_m)
-        with folder.step("layout"):
-            polygons = layout.outlines(seen.objects.labels, simplify_px)
-            written = layout.write(folder.folder, polygons, seen.objects.table, seen.pixel_size_m, places, "oasis" in also)
-        with folder.step("images and tables"):
-            output.write_files(folder.folder, seen, lines, also, boundaries.plane)
-            results = output.write_results(folder.folder / "results.json", seen, lines, written)
-        with folder.step("pictures"):
-            report.draw(folder.folder, seen)
+        results = leave(folder, seen, lines, simplify_px, also, boundaries.plane, places)
         folder.finish()
     for line in output.headline(results, out):
         say(line)
+    return results
+
+
+def leave(folder, seen, lines, simplify_px=0.0, also=(), plane="strain", places=None):
+    """The files of a `run.Run` folder from what was seen (`chip.Chip`) and measured; returns what results.json holds."""
+    with folder.step("layout"):
+        polygons = layout.outlines(seen.objects.labels, simplify_px)
+        written = layout.write(folder.folder, polygons, seen.objects.table, seen.pixel_size_m, places, "oasis" in also)
+    with folder.step("images and tables"):
+        output.write_files(folder.folder, seen, lines, also, plane)
+        results = output.write_results(folder.folder / "results.json", seen, lines, written)
+    with folder.step("pictures"):
+        report.draw(folder.folder, seen)
     return results
 
 

@@ -221,3 +221,10 @@ def _save(figure, path):
 
 def _rgb(colour):
     return [int(colour[i:i + 2], 16) / 255 for i in (1, 3, 5)]
+
+
+def colour_table(name):
+    """(256, 3) uint8 of a colour map of Matplotlib."""
+    import matplotlib
+
+    return np.rint(255 * matplotlib.colormaps[name](np.arange(256))[:, :3]).astype(np.uint8)

@@ -1,4 +1,6 @@
-"""Fields on the pixel grid as a VTK image file (.vti), for ParaView."""
+"""Fields on the pixel grid as a VTK image file (.vti), for ParaView; and back."""
+
+from xml.etree import ElementTree
 
 import numpy as np
 
@@ -29,6 +31,33 @@ def write_vti(path, spacing, cells, points=None, facts=None):
             file.write(np.uint64(array.nbytes).astype("<u8").tobytes())
             array.tofile(file)
         file.write(b"\n</AppendedData>\n</VTKFile>\n")
+
+
+def read_vti(path):
+    """(cells, points) that `write_vti` wrote: {name: (H, W) or (H, W, 2)} with y down again, maps of the disk.
+
+    Raises ValueError for a file that is not one of these.
+    """
+    with open(path, "rb") as file:
+        head = b""
+        while b"<AppendedData" not in head and (more := file.read(1 << 16)):
+            head += more
+    xml, mark, _ = head.partition(b"<AppendedData")
+    start = head.find(b"_", len(xml)) + 1
+    if not (mark and start):
+        raise ValueError(f"{path}: is no .vti with appended data")
+    image = ElementTree.fromstring(xml + b"</VTKFile>").find("ImageData")
+    _, width, _, height = (int(n) for n in image.get("WholeExtent").split()[:4])
+    found = []
+    for group, shape in (("CellData", (height, width)), ("PointData", (height + 1, width + 1))):
+        arrays = {}
+        for node in image.iterfind(f"Piece/{group}/DataArray"):
+            count = int(node.get("NumberOfComponents"))
+            kind = next(key for key, name in TYPES.items() if name == node.get("type"))
+            stored = np.memmap(path, f"<{kind}", "r", start + int(node.get("offset")) + 8, (*shape, count))[::-1]
+            arrays[node.get("Name")] = stored[..., 0] if count == 1 else stored[..., :2] * np.array([1, -1], stored.dtype)
+        found.append(arrays)
+    return tuple(found)
 
 
 def _header(groups, shape, spacing):

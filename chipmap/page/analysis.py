@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from chipmap import InputError, chip
-from chipmap.classify import train
+from chipmap.classify import load, train
 from chipmap.identify import Identification, identify
 from chipmap.library import Library, Sample
 from chipmap.nets import find_nets
@@ -103,21 +103,27 @@ class Analysis:
         return _second(self.phases, self.named)
 
 
-def analyse(opened, asked, box, step):
-    """The whole way: an `Analysis` of the part `box` of a `pictures.Opened`. step(name): a context manager around each step."""
+def analyse(opened, asked, box, step, model=None, databar=True):
+    """The whole way: an `Analysis` of the part `box` of a `pictures.Opened`. step(name): a context manager around each step.
+    model: file of a classifier, for the phases. databar: look for one and cut it."""
     size = asked.pixel_size and parse_pixel_size(asked.pixel_size)
     with step("read"):
         picture = opened.picture(box, size)
-        height, width = picture.image.shape
         top, left = (box[0], box[2]) if box else (0, 0)
     with step("prepare"):
-        prepared = prepare(picture)
+        prepared = prepare(picture, databar=databar)
         inner = prepared.crop
+    classifier = None
     with step("phases"):
         wanted = asked.phases or (len([n for n in asked.materials.split(",") if n.strip()]) if asked.materials else None)
-        phases = segment(prepared.image, wanted, prepared.noise_sigma)
+        if model is None:
+            phases = segment(prepared.image, wanted, prepared.noise_sigma)
+        else:
+            classifier = load(model)
+            phases, classes = classifier.phases(prepared.image)
+            asked = asked if asked.names else replace(asked, calibration=_own_legend(classes))
     whole = (top + inner[0], top + inner[1], left + inner[2], left + inner[3])
-    return _named(Analysis(asked, picture, whole, prepared, phases, None, None), step)
+    return _named(Analysis(asked, picture, whole, prepared, phases, None, None, classifier=classifier), step)
 
 
 def renamed(analysis, step, **said):
@@ -148,9 +154,12 @@ def retrained(analysis, strokes, step):
         classifier = train([analysis.prepared.image], [drawn.labels], drawn.names)
     with step("phases"):
         phases, classes = classifier.phases(analysis.prepared.image)
-    known = {k: name for k, name in enumerate(classes) if is_material(name)}
-    asked = replace(analysis.asked, legend=None, calibration=known, phases=None)
+    asked = replace(analysis.asked, legend=None, calibration=_own_legend(classes), phases=None)
     return _named(replace(analysis, asked=asked, phases=phases, classifier=classifier, strokes=tuple(strokes)), step)
+
+
+def _own_legend(classes):
+    return {k: name for k, name in enumerate(classes) if is_material(name)}
 
 
 def solved(analysis, name, boundaries, step):

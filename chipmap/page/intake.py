@@ -17,6 +17,8 @@ MOST_RATIO = 500            # grey values a byte of the file: a deflated picture
 SMALL = 64 << 20            # bytes of grey values that no check for bombs is needed for
 ROOM = 1 << 30              # bytes for the program itself, beside the picture
 SECONDS = 300
+WHOLE = 8192 * 8192         # pixels up to which a picture is decoded in one piece and checked all over
+BAND = 1024                 # rows that are copied at a time
 UNKNOWN_SIZE_M = 1e-9       # stands in for a pixel size that no tag gives; `Opened.sized` says so
 MAGIC = {b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"II+\0": "TIFF", b"MM\0+": "TIFF"}
 
@@ -98,21 +100,46 @@ def _jpeg_frame(file, name):
 
 def _decode(path, folder, pixel_size):
     """grey.npy (H, W), in the stored type where that is whole numbers, and picture.json with what the tags say."""
-    from chipmap.read import parse_pixel_size, read_picture
+    from chipmap.read import parse_pixel_size
+    height, width, itemsize = declared(path)
+    size = parse_pixel_size(pixel_size) if pixel_size else None
+    facts = (_whole if height * width <= WHOLE else _in_bands)(path, folder, size)
+    (folder / "picture.json").write_text(json.dumps(facts, default=lambda x: x.item() if hasattr(x, "item") else str(x)))
+
+
+def _whole(path, folder, size):
+    from chipmap.read import read_picture
     sized = True
     try:
-        picture = read_picture(path, pixel_size and parse_pixel_size(pixel_size))
+        picture = read_picture(path, size)
     except InputError as error:
-        if pixel_size or "no tag of the file gives a pixel size" not in str(error):
+        if size or "no tag of the file gives a pixel size" not in str(error):
             raise
         picture, sized = read_picture(path, UNKNOWN_SIZE_M), False
     grey = picture.image
     if picture.bits <= 16 and (grey == np.floor(grey)).all():
         grey = grey.astype(np.uint8 if picture.bits == 8 else np.uint16)
     np.save(folder / "grey.npy", grey)
-    facts = {"bits": picture.bits, "pixel_size_m": list(picture.pixel_size_m), "sized": sized, "instrument": picture.instrument,
-             "pixel_size_source": picture.pixel_size_source if sized else "", "databar_rows": picture.databar_rows, "notes": picture.notes}
-    (folder / "picture.json").write_text(json.dumps(facts, default=lambda x: x.item() if hasattr(x, "item") else str(x)))
+    return {"bits": picture.bits, "pixel_size_m": list(picture.pixel_size_m), "sized": sized, "instrument": picture.instrument,
+            "pixel_size_source": picture.pixel_size_source if sized else "", "databar_rows": picture.databar_rows, "notes": picture.notes}
+
+
+def _in_bands(path, folder, size):
+    """The same for a big picture: copied band by band, never whole in memory (a PNG or JPEG is: these have no parts)."""
+    from chipmap.pyramid import open_pyramid
+    with open_pyramid(path) as stored:
+        low, high = np.inf, -np.inf
+        grey = np.lib.format.open_memmap(folder / "grey.npy", mode="w+", dtype=stored.dtype, shape=stored.shape)
+        for top in range(0, stored.shape[0], BAND):
+            band = stored.read(top, 0, min(BAND, stored.shape[0] - top), stored.shape[1])
+            low, high = min(low, float(band.min())), max(high, float(band.max()))
+            grey[top:top + BAND] = band
+        if not low < high < np.inf:
+            raise InputError(f"{path}: every pixel has one value, or some are not numbers: export it again")
+        size_m = size or stored.pixel_size_m
+        return {"bits": stored.dtype.itemsize * 8, "pixel_size_m": list(size_m or (UNKNOWN_SIZE_M, UNKNOWN_SIZE_M)), "sized": bool(size_m),
+                "instrument": stored.instrument, "pixel_size_source": "given on the page" if size else stored.pixel_size_source or "",
+                "databar_rows": None, "notes": list(stored.instrument.get("notes", []))}
 
 
 def main(arguments):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from cukernels.run import sha256
 
 from chipmap.page.intake import open_file
 from chipmap.read import Picture
@@ -63,7 +64,9 @@ def open_picture(path, folder, pixel_size=None, name=None):
     path, folder = pathlib.Path(path), pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     open_file(path, folder, pixel_size, name)
-    return opened(folder, name or path.name)
+    found = opened(folder, name or path.name)
+    found.facts |= {"sha256": sha256(path), "bytes": path.stat().st_size}
+    return found
 
 
 def opened(folder, name):

@@ -1,0 +1,96 @@
+"""What is under the pointer: material with its rivals and the evidence, object with its size and error, net, field values."""
+
+import numpy as np
+
+from chipmap import InputError
+from chipmap.layout import look
+
+MOST_CANDIDATES = 5
+
+
+def probe(document, x, y):
+    """JSON-able facts of the pixel in column x, row y of the picture. Raises InputError beyond its rim.
+
+    Lengths are nm where the pixel size is known, else pixels ("unit" says which); x to the right, y down.
+    """
+    height, width = document.opened.shape
+    if not (0 <= x < width and 0 <= y < height):
+        raise InputError(f"column {x}, row {y} is not in the picture of {height} x {width} pixels")
+    analysis = document.analysis
+    told = {"x": x, "y": y, "grey": float(document.opened.levels[0][y, x])}
+    if analysis is None:
+        return told
+    top, bottom, left, right = analysis.box
+    dy, dx = (1e9 * s for s in analysis.picture.pixel_size_m)
+    told |= {"unit": "nm" if analysis.sized else "px", "x_nm": (x + 0.5) * dx, "y_nm": (y + 0.5) * dy}
+    if not (top <= y < bottom and left <= x < right):
+        return told | {"outside": "outside the analysed field" if document.analysis.box else ""}
+    at = y - top, x - left
+    return told | {"material": _material(analysis, at), "object": _object(analysis, at), "fields": _fields(document, at)}
+
+
+def _material(analysis, at):
+    named, phases = analysis.named, analysis.phases
+    m, k = int(named.labels[at]), int(phases.labels[at])
+    posterior = phases.posterior[:, at[0], at[1]]
+    name = analysis.names[m]
+    rows = [row or [(named.best[i], 1.0)] for i, row in enumerate(named.candidates)]
+    joint = {}
+    for i, row in enumerate(rows):
+        for candidate, p in row:
+            joint[candidate] = joint.get(candidate, 0.0) + float(posterior[i]) * p
+    ranked = sorted(joint.items(), key=lambda pair: -pair[1])
+    return {
+        "name": name, "colour": look(name)["colour"], "number": m, "phase": k, "confidence": float(named.confidence[at]),
+        "candidates": [{"name": n, "probability": p, "colour": look(n)["colour"]} for n, p in ranked[:MOST_CANDIDATES] if p >= 5e-4],
+        "others": max(len(ranked) - MOST_CANDIDATES, 0),
+        "evidence": f"grey {float(analysis.prepared.image[at]):.4g}; its phase has {float(phases.level[k]):.4g} ± {float(phases.sigma[k]):.2g}, "
+                    f"noise {analysis.prepared.noise_sigma:.2g}; the pixel is of this phase with probability {float(posterior[k]):.2f}",
+        "basis": analysis.unnamed or named.basis,
+    }
+
+
+def _object(analysis, at):
+    table, number = analysis.objects.table, int(analysis.objects.labels[at])
+    value = {name: table[name][number].item() if hasattr(table[name][number], "item") else table[name][number]
+             for name in ("pixels", "area_nm2", "area_sd_nm2", "width_nm", "width_sd_nm", "length_nm", "angle_deg", "perimeter_nm", "touches_border")}
+    net = int(analysis.net[number])
+    shown = {name: _plain(v) for name, v in value.items()}
+    return {"number": number, "net": net if net >= 0 else None, **shown}
+
+
+def _fields(document, at):
+    told = []
+    for field in document.fields.values():
+        factor, unit = field.scale()
+        told.append({"key": field.key, "quantity": field.quantity, "value": _plain(float(field.values[at]) * factor), "unit": unit})
+    return told
+
+
+def outline(analysis, number):
+    """Rings [[(x, y), ...], ...] of an object in pixels of the picture, its own holes included; InputError for no such object."""
+    import shapely
+    from rasterio.features import shapes
+
+    if not 0 <= number < len(analysis.objects):
+        raise InputError(f"object {number} is not one of the {len(analysis.objects)} found")
+    table = analysis.objects.table
+    dy, dx = (1e9 * s for s in analysis.picture.pixel_size_m)
+    rows = np.s_[int(round(table["top_nm"][number] / dy)):int(round(table["bottom_nm"][number] / dy))]
+    columns = np.s_[int(round(table["left_nm"][number] / dx)):int(round(table["right_nm"][number] / dx))]
+    mask = (analysis.objects.labels[rows, columns] == number).astype(np.uint8)
+    rings = []
+    for shape, value in shapes(mask, mask=mask.astype(bool), connectivity=4):
+        if value:
+            polygon = shapely.Polygon(shape["coordinates"][0], shape["coordinates"][1:])
+            if polygon.length > 4000:       # pixels: a finer outline than the screen shows
+                polygon = polygon.simplify(0.8)
+            rings += [list(ring.coords) for ring in (polygon.exterior, *polygon.interiors)]
+    left, top = analysis.box[2] + columns.start, analysis.box[0] + rows.start
+    return [[(float(x) + left, float(y) + top) for x, y in ring] for ring in rings]
+
+
+
+
+def _plain(value):
+    return None if isinstance(value, float) and not np.isfinite(value) else value
