@@ -177,5 +177,16 @@ def serve(things, host, port, browser):
         command.serve(things, host, port, browser, say=click.echo)
 
 
+@main.command()
+@click.argument("run", type=click.Path())
+@click.option("-o", "--out", type=click.Path(), help="The HTML file [RUN/report.html].")
+def report(run, out):
+    """One HTML file of a RUN's folder: the picture with its overlays, tables, method, versions. Opens from disk, prints clean."""
+    with refusing():
+        from chipmap.page import command
+
+        click.echo(command.report(run, out))
+
+
 if __name__ == "__main__":
     main()

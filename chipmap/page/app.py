@@ -5,6 +5,7 @@ Every tab has its own documents; pictures and runs that the command line named l
 
 import contextlib
 import ctypes
+import os
 import pathlib
 import secrets
 import shutil
@@ -84,6 +85,8 @@ class Desk:
 def make_app(shelf=(), hosts=(), folder=None):
     """The Starlette app. shelf: paths of pictures and run folders that the page offers. folder: for what is uploaded; by
     default a temporary one, removed when the app is dropped."""
+    # threads that wait for their turn by spinning would slow down everything else of this machine, the browser first
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     keep = tempfile.TemporaryDirectory(prefix="chipmap-page-") if folder is None else None
     desk = Desk(folder or keep.name, shelf)
     app = create_app(STATIC, _routes(desk, lambda: app.state.jobs), mendable=(InputError,), hosts=hosts)

@@ -39,3 +39,10 @@ def _found(path):
     if not pictures:
         raise InputError(f"{path}: holds neither a run (manifest.json) nor a picture ({', '.join(PICTURES)})")
     return pictures
+
+
+def report(run, out=None):
+    """Write the report of a run and return its path, by default report.html in the run's folder."""
+    from chipmap.page.report import write_report
+
+    return write_report(run, out or pathlib.Path(run) / "report.html")

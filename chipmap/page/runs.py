@@ -42,7 +42,7 @@ def open_run(folder, room, step):
     analysis = analyse(opened, asked, (0, opened.shape[0], 0, opened.shape[1]), step, model=_model(folder, options), databar=False)
     _same(folder, analysis)
     with step("fields"):
-        return opened, replace(analysis, answers=_answers(folder, manifest, results))
+        return opened, replace(analysis, answers=answers_of(folder, manifest, results))
 
 
 def _model(folder, options):
@@ -60,7 +60,7 @@ def _same(folder, analysis):
         raise InputError(f"{folder}: the picture gives other materials than the run found, so it was made by another version: run it again")
 
 
-def _answers(folder, manifest, results):
+def answers_of(folder, manifest, results):
     """The answers of the run's physics, their fields as maps of fields.vti."""
     from chipmap.output import EFFECTIVE
     from chipmap.problems import chosen

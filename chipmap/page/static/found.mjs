@@ -1,6 +1,6 @@
 // The right side, first half: the pixel that was clicked, the objects, what to take home.
 import {$, address, api, attempt, el, fill, number, showJob} from "/shared/common.mjs";
-import {area, length, percent, uncertain} from "/page/text.mjs";
+import {area, length, percent, uncertain, uncertainArea} from "/page/text.mjs";
 
 const EXPORTS = [["report.html", "Report"], ["run.zip", "Everything (zip)"], ["layout.gds", "Layout, GDSII"], ["materials.geojson", "Layout, GeoJSON"], ["objects.csv", "Objects, CSV"],
   ["labels.ome.tif", "Labels, OME-TIFF"], ["results.json", "Results, JSON"], ["fields.vti", "Fields, VTI"], ["scribbles.geojson", "Strokes"], ["classifier.npz", "Classifier"]];
@@ -54,20 +54,22 @@ export function makeFound(page, side) {
   fill(pixel, hint());
 }
 
+const sentence = text => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
+
 const hint = () => [el("h2", {}, "Pixel"), el("p.note", {}, "Click the picture: material with its rivals and the evidence, object, size with its error, net.")];
 
 function pixelPanel(page, told) {
   const sized = told.unit === "nm", m = told.material, o = told.object;
   const where = `x ${length(told.x_nm, sized)}, y ${length(told.y_nm, sized)} · column ${told.x}, row ${told.y} · grey ${number(told.grey, 5)}`;
   if (!m) return [el("h2", {}, "Pixel"), el("p.note", {}, where), el("p", {}, told.outside ? "Outside the analysed field: a databar, or not asked for." : "Nothing is found yet.")];
-  const rows = [["Width", uncertain(o.width_nm, o.width_sd_nm, sized)], ["Length", length(o.length_nm, sized)], ["Area", `${area(o.area_nm2, sized)} ± ${area(o.area_sd_nm2, sized)}`], ["Perimeter", length(o.perimeter_nm, sized)],
+  const rows = [["Width", uncertain(o.width_nm, o.width_sd_nm, sized)], ["Length", length(o.length_nm, sized)], ["Area", uncertainArea(o.area_nm2, o.area_sd_nm2, sized)], ["Perimeter", length(o.perimeter_nm, sized)],
     ["Long axis", `${number(o.angle_deg, 3)}°`], ["Net", o.net ?? (page.current.analysis.unnamed ? "not named" : "insulator")]];
   return [el("h2", {}, el("span.mark", {style: {background: m.colour, display: "inline-block", marginRight: "8px"}}), el("span", {id: "pixel-material"}, m.name), " ", el("span.tag", {title: "Probability that the material of this pixel is right"}, percent(m.confidence))),
     el("p.note", {}, where),
     m.candidates.length ? el("div.candidates", {"aria-label": "Candidates"}, m.candidates.map(c => el("div.candidate", {}, el("span", {}, c.name), el("span.track", {}, el("span.bar", {style: {width: `${100 * c.probability}%`, "--bar": c.colour, background: c.colour}})), el("span.number", {}, percent(c.probability))))) : null,
     m.others ? el("p.note", {}, `and ${m.others} more`) : null,
-    el("p.evidence", {}, m.evidence, ". ", m.basis, "."),
-    el("h3", {}, `Object ${o.number}`, o.touches_border ? el("span.tag", {style: {marginLeft: "8px"}}, "cut by the frame: sizes are lower limits") : null),
+    el("p.evidence", {}, sentence(m.evidence), " ", sentence(m.basis)),
+    el("h3", {}, `Object ${o.number}`, o.touches_border ? el("span.cut", {}, "cut by the frame: sizes are lower limits") : null),
     el("dl.facts", {}, rows.map(([name, value]) => [el("dt", {}, name), el("dd", {}, String(value))])),
     told.fields.length ? [el("h3", {style: {marginTop: "8px"}}, "Fields here"), el("dl.facts", {}, told.fields.map(f => [el("dt", {}, f.quantity), el("dd", {}, `${number(f.value, 4)} ${f.unit}`)]))] : null,
     namer(page, m)];

@@ -48,7 +48,7 @@ function namesPanel(page, told) {
   const more = el("input", {placeholder: "any of the library", value: analysis.said.materials ?? "", "aria-label": "Materials that can be there"});
   const process = el("select", {"aria-label": "Process"}, el("option", {value: ""}, "none"), page.shelf.processes.map(name => el("option", {value: name, selected: name === analysis.said.process}, name)));
   const thick = el("input", {placeholder: "unknown", value: analysis.said.thickness ?? "", "aria-label": "Thickness of the layer"});
-  return [head, el("p.evidence", {}, analysis.unnamed || analysis.basis), el("form.stack", {id: "names-form", onsubmit: apply}, rows.map(row => row[1]),
+  return [head, el("p.evidence", {}, (text => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`)(analysis.unnamed || analysis.basis)), el("form.stack", {id: "names-form", onsubmit: apply}, rows.map(row => row[1]),
     el("details", {}, el("summary.note", {}, "More evidence"), el("div.stack", {}, el("label.field", {}, el("span", {}, "Materials that can be there, as SiO2,Cu"), more), el("label.field", {}, el("span", {}, "Process"), process), el("label.field", {}, el("span", {}, "Thickness of the layer, as 90nm"), thick))),
     el("button.primary", {type: "submit"}, "Name them"), el("p.note", {}, "Two that you know calibrate the rest of a backscatter picture."))];
 }

@@ -30,6 +30,7 @@ export function makePhysics(page, side) {
     page.setView("field");
     draw();
     page.drawTerminals?.();
+    $("#between-answer").scrollIntoView({block: "nearest", behavior: "smooth"});
   };
   const solve = async () => {
     const result = await page.job("/solve", {physics: state.which, boundaries: state.which === "stress" ? {temperature_change: Number(state.change)} : {}});

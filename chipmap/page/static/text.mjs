@@ -39,4 +39,12 @@ export function area(nm2, sized = true) {
   return nm2 >= 1e5 ? `${number(nm2 / 1e6)} µm²` : `${number(nm2)} nm²`;
 }
 
+/** An area with its standard uncertainty. */
+export function uncertainArea(nm2, sd, sized = true) {
+  const [factor, unit] = !sized ? [1, "px²"] : nm2 >= 1e5 ? [1e6, "µm²"] : [1, "nm²"];
+  const doubt = sd / factor, decimals = doubt > 0 ? Math.min(Math.max(1 - Math.floor(Math.log10(doubt)), 0), 5) : 2;
+  const fixed = v => v.toLocaleString("en-US", {maximumFractionDigits: decimals, minimumFractionDigits: decimals});
+  return `${fixed(nm2 / factor)} ± ${fixed(doubt)} ${unit}`;
+}
+
 export const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;

@@ -27,6 +27,8 @@ export function makeTools(page) {
     status(null);
   };
   bar.append(...Object.entries(TOOLS).map(([name, [title, , path]]) => el("button", {type: "button", "data-tool": name, title, "aria-label": title, onclick: () => page.setTool(name)}, icon(path))), el("hr"),
+    el("button", {type: "button", title: "Zoom in (+)", "aria-label": "Zoom in", onclick: () => map.zoomIn()}, icon('<path d="M12 5v14M5 12h14"/>')),
+    el("button", {type: "button", title: "Zoom out (-)", "aria-label": "Zoom out", onclick: () => map.zoomOut()}, icon('<path d="M5 12h14"/>')),
     el("button", {type: "button", title: "The whole field (f)", "aria-label": "The whole field", onclick: () => viewer.fit()}, icon('<path d="M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5"/>')),
     el("button", {type: "button", title: "Pixels as they are (1)", "aria-label": "Pixels as they are", onclick: () => map.easeTo({zoom: 6})}, icon('<path d="M4 8l3-3v14M16 8l3-3v14"/><path d="M12 10v.01M12 15v.01"/>')));
 

@@ -21,9 +21,9 @@ export class Viewer {
     this.document = null;
     this.overlays = [];
     this.data = Object.fromEntries(Object.keys(LINES).map(name => [name, nothing()]));
-    this.map = planeMap({container: element, minZoom: -1, maxZoom: 13, zoom: 1, center: toLngLat([0, 0]), padding: 16, maxTileCacheSize: 400});
+    this.map = planeMap({container: element, minZoom: -1, maxZoom: 13, zoom: 1, center: toLngLat([0, 0]), padding: 16, maxTileCacheSize: 400,
+      transformConstrain: (center, zoom) => ({center, zoom})});    // a picture may be moved about freely: it is no globe
     this.ready = new Promise(done => this.map.once("load", done));
-    this.map.addControl(new maplibregl.NavigationControl({showCompass: false}), "bottom-left");
     this.map.on("zoom", () => this.drawScale());
   }
 
