@@ -165,6 +165,7 @@ def compare(source, layout, out, turn, quiet, **options):
         compare.run(source, layout, out, turn=int(turn), say=(lambda line: None) if quiet else click.echo, **options)
 
 
+@main.command()
 @click.argument("things", nargs=-1, metavar="[RUN or IMAGE...]", type=click.Path())
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen; anything else lets the network in.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Default: the first free one from 8600 on.")

@@ -183,7 +183,8 @@ def _routes(desk, jobs):
 
     async def say(request):
         document, said = desk.document(request), await read_json(request)
-        return changing(document, "names", request, lambda analysis, step: renamed(analysis, step, **_fields_of(said)))
+        fields = _fields_of(said)
+        return changing(document, "names", request, lambda analysis, step: renamed(analysis, step, **fields))
 
     async def train(request):
         document, said = desk.document(request), await read_json(request, 20_000_000)

@@ -169,7 +169,7 @@ def _measured(facts, before="", unit=""):
     if isinstance(value, int | float) or (isinstance(facts.get("lower"), int | float) and "value" not in facts):
         words = "; ".join(str(facts[w]) for w in WORDS if isinstance(facts.get(w), str))
         yield (before or "value", _none(value), _none(facts.get("lower")), _none(facts.get("upper")), _none(facts.get("sigma")),
-               f"{interval[0]:.5g} to {interval[1]:.5g}" if interval else "", unit, words)
+               f"{interval[0]:.5g} to {interval[1]:.5g}" if interval else "", unit.replace(" ", "\u00a0"), words)
     for key, inner in facts.items():
         if isinstance(inner, dict):
             yield from _measured(inner, f"{before}: {key}".lstrip(": ").replace("_", " "), unit)

@@ -80,7 +80,10 @@ def table(head, rows, classes=""):
         shown = value.html if isinstance(value, Raw) else text(f"{value:,.6g}" if isinstance(value, float) else f"{value:,}" if number else value)
         return f'<td class="number">{shown}</td>' if number else f"<td>{shown}</td>"
 
-    return (f'<table class="{classes}"><thead><tr>{"".join(f"<th>{text(h)}</th>" for h in head)}</tr></thead><tbody>'
+    rows = list(rows)
+    right = [rows and all(isinstance(row[i], int | float) or row[i] == "" for row in rows) and any(row[i] != "" for row in rows) for i in range(len(head))]
+    titles = "".join(f'<th{" class=number" if at_right else ""}>{text(h)}</th>' for h, at_right in zip(head, right))
+    return (f'<table class="{classes}"><thead><tr>{titles}</tr></thead><tbody>'
             + "".join(f"<tr>{''.join(map(cell, row))}</tr>" for row in rows) + "</tbody></table>")
 
 
