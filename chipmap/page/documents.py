@@ -136,6 +136,6 @@ def _analysis(analysis, fields):
 def _field(f):
     factor, unit = f.scale()
     table = colour_table(f.colours)
-    stops = ["#%02x%02x%02x" % tuple(table[i]) for i in np.linspace(0, 255, 17).astype(int)]
+    stops = ["#{:02x}{:02x}{:02x}".format(*table[i]) for i in np.linspace(0, 255, 17).astype(int)]
     return {"key": f.key, "physics": f.physics, "quantity": f.quantity, "unit": unit, "low": f.low * factor, "high": f.high * factor,
             "clipped": f.clipped, "stops": stops}

@@ -83,7 +83,7 @@ def _data(folder, manifest, results, side):
 
 def _table(name):
     from chipmap.report import colour_table
-    return ["#%02x%02x%02x" % tuple(colour) for colour in colour_table(name)]
+    return ["#{:02x}{:02x}{:02x}".format(*colour) for colour in colour_table(name)]
 
 
 def _smaller(path, side, reduce):
