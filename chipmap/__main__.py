@@ -106,6 +106,28 @@ def train(pictures, scribbles, out, classes, **options):
 
 @main.command()
 @click.argument("image", type=click.Path())
+@click.option("-o", "--out", required=True, type=click.Path(), help="Folder for the results; made whole or not at all.")
+@click.option("--pixel-size", metavar="LENGTH", help="Size of a pixel; default: the picture's tags.")
+@click.option("--phases", type=click.IntRange(1, 8), help="How many phases the picture has; default: the evidence decides.")
+@click.option("--materials", metavar="NAMES", help="Materials that are there, as SiO2,Cu; as many phases are looked for.")
+@click.option("--legend", metavar="PAIRS", help="Which grey is which, as 'bright=Cu dark=SiO2'.")
+@click.option("--process", metavar="NAME", help="Process table: what the chip can hold.")
+@click.option("--crop", metavar="BOX", help="Rows and columns to keep, as 0:20000,0:20000.")
+@click.option("--model", metavar="FILE", help="Phases by a classifier of `chipmap train`.")
+@click.option("--tile", default=2048, show_default=True, type=click.IntRange(16), help="Rows and columns done at once, a multiple of 16: less memory, more time.")
+@click.option("--store", default="tiff", show_default=True, type=click.Choice(["tiff", "zarr"]), help="Images as tiled OME-TIFF or as OME-Zarr.")
+@click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"]))
+@click.option("--quiet", is_flag=True, help="Say nothing unless something is wrong.")
+def mosaic(image, out, quiet, **options):
+    """Materials and objects of a picture too big for memory; stopped, the same command goes on where it was."""
+    with refusing():
+        from chipmap.mosaic import run
+
+        run(image, out, say=(lambda line: None) if quiet else click.echo, **options)
+
+
+@main.command()
+@click.argument("image", type=click.Path())
 @click.option("-o", "--out", required=True, type=click.Path(), help="A tiled TIFF (.ome.tif), or OME-Zarr (.zarr).")
 @click.option("--pixel-size", metavar="LENGTH", help="Size of a pixel; default: the picture's tags.")
 def pyramid(image, out, pixel_size):

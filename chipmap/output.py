@@ -16,11 +16,16 @@ EFFECTIVE = {"heat": "thermal_conductivity", "current": "electrical_conductivity
 
 def write_labels(path, phases, names, pixel_size_m):
     """Material of each pixel as OME-TIFF: uint8 0..M-1 with a colour table, pixel size, and the names as a map annotation."""
+    _write_ome(path, phases.astype(np.uint8), pixel_size_m, "material", {str(m): name for m, name in enumerate(names)},
+               photometric="palette", colormap=palette(names))
+
+
+def palette(names):
+    """(3, 256) uint16: red, green and blue of the materials, as a TIFF wants them."""
     table = np.zeros((3, 256), np.uint16)
     for m, name in enumerate(names):
         table[:, m] = [257 * int(look(name)["colour"][i:i + 2], 16) for i in (1, 3, 5)]
-    _write_ome(path, phases.astype(np.uint8), pixel_size_m, "material", {str(m): name for m, name in enumerate(names)},
-               photometric="palette", colormap=table)
+    return table
 
 
 def write_object_image(path, labels, pixel_size_m):

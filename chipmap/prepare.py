@@ -80,7 +80,7 @@ def _commonest_share(row):
 def _box(picture, crop, databar):
     height, width = picture.image.shape
     if crop is not None:
-        box = _parse_crop(crop, height, width)
+        box = parse_crop(crop, height, width)
         return box, _row("crop", True, f"kept rows {box[0]}-{box[1]}, columns {box[2]}-{box[3]}, as asked", 0.0)
     start = source = None
     if databar and picture.databar_rows:
@@ -92,7 +92,8 @@ def _box(picture, crop, databar):
     return (0, start, 0, width), _row("databar", True, f"cut {height - start} rows at the foot, by {source}", 0.0)
 
 
-def _parse_crop(crop, height, width):
+def parse_crop(crop, height, width):
+    """(top, bottom, left, right) of a crop given as text or numbers; InputError where it is not inside (height, width)."""
     if isinstance(crop, str):
         match = re.fullmatch(r"\s*(\d*):(\d*)\s*,\s*(\d*):(\d*)\s*", crop)
         if not match:

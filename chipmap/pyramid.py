@@ -94,6 +94,13 @@ def smaller(part, factor, reduce="mean"):
     return (np.rint(mean) if part.dtype.kind in "iu" else mean).astype(part.dtype)
 
 
+def thumbnail(source, level, reduce="mean"):
+    """The whole of a source (shape, dtype, read) at a level, read in bands."""
+    height, width = source.shape
+    rows = 2**level * max(1, 1024 // 2**level)
+    return np.concatenate([smaller(source.read(top, 0, min(rows, height - top), width), 2**level, reduce) for top in range(0, height, rows)])
+
+
 class _Array:
     def __init__(self, array):
         self.shape, self.dtype, self._array = array.shape, array.dtype, array

@@ -5,6 +5,7 @@ from textwrap import fill
 import numpy as np
 
 from chipmap.layout import look
+from chipmap.pyramid import thumbnail
 
 LONGEST = 1600      # pixels of a drawn picture; larger ones are averaged down in whole blocks
 TINT = 0.62         # share of the material's colour in the overlay; the rest is the picture
@@ -25,6 +26,13 @@ def draw(folder, seen):
             factor, unit = si(float(np.abs(picture.values).max()), picture.unit)
             draw_field(folder / picture.file, picture.values * factor, seen.labels, seen.pixel_size_m,
                        f"{picture.quantity} ({unit})", picture.title, picture.colours, picture.clip)
+
+
+def draw_mosaic(path, picture, materials, confidence, names, shares, pixel_size_m, title):
+    """`draw_overlay` of sources (shape, dtype, read) too big for memory. shares: of the area, for the legend."""
+    level = max(0, int(np.ceil(np.log2(max(picture.shape) / LONGEST))))
+    draw_overlay(path, thumbnail(picture, level).astype(np.float32), thumbnail(materials, level, "nearest"), names,
+                 [f"{share:.1%} of the area" for share in shares], thumbnail(confidence, level), [size * 2**level for size in pixel_size_m], title)
 
 
 def draw_overlay(path, image, phases, names, fractions, confidence, pixel_size_m, title):

@@ -44,10 +44,16 @@ def phases_by_model(path, image, legend=None, phases=None):
     The legend given stands; without one, classes that bear names of materials are their own legend. phases: a number the
     user asked for, which a model does not take.
     """
+    legend_of((), legend, phases)
+    found, names = load(path).phases(image)
+    return found, legend_of(names, legend, phases)
+
+
+def legend_of(classes, legend=None, phases=None):
+    """The legend given, or classes in the order of their phases where all bear names of materials, or None."""
     if phases:
         raise InputError(f"--phases {phases} and --model: the model says how many there are, leave one of them out")
-    found, names = load(path).phases(image)
-    return found, legend or (dict(enumerate(names)) if all(map(is_material, names)) else None)
+    return legend or (dict(enumerate(classes)) if all(map(is_material, classes)) else None)
 
 
 def is_material(name):
