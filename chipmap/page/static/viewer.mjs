@@ -110,7 +110,7 @@ export class Viewer {
 
   fit(duration = 300) {
     const {rows, columns, analysis} = this.document, box = analysis?.box ?? [0, rows, 0, columns];
-    this.map.fitBounds(planeBounds([[box[2] / WORLD, box[0] / WORLD], [box[3] / WORLD, box[1] / WORLD]]), {padding: 24, duration, maxZoom: 9});
+    this.map.fitBounds(planeBounds([[box[2] / WORLD, box[0] / WORLD], [box[3] / WORLD, box[1] / WORLD]]), {padding: {left: 68, top: 20, right: 20, bottom: 48}, duration, maxZoom: 9});
   }
 
   /** The part of the picture that is in view: [top, bottom, left, right]. */
