@@ -189,5 +189,22 @@ def adequacy(out, config, by, year, samples, seed, repair_h, relative_error, dev
         study.run(from_options(config, by=by, year=year), out, samples, seed, repair_h, relative_error, device, say)
 
 
+@main.command()
+@click.argument("runs", nargs=-1, metavar="[RUN]...", type=click.Path(file_okay=False))
+@click.option("--config", type=FILE, help="TOML of `gridmap run` where no RUN is given; default: the bundled 48 states.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen; anything else lets others of the network in.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Default: 8600, or the next free one.")
+@click.option("--no-browser", is_flag=True, help="Only print the address.")
+def serve(runs, config, host, port, no_browser):
+    """The page: the map hour by hour, every region in detail, scenarios that answer at once.
+
+    RUN: folders of `gridmap run` or `gridmap adequacy`, whose system, hours and loss-of-load numbers are shown.
+    """
+    with refusing():
+        from gridmap.page import serving
+
+        serving.serve(runs, config, host, port, not no_browser, click.echo)
+
+
 if __name__ == "__main__":
     main()
