@@ -182,6 +182,21 @@ def test_two_tabs_do_not_disturb_each_other(site, named):
     assert back["analysis"]["unnamed"]
 
 
+def test_a_closed_picture_leaves_nothing_on_the_disk(tmp_path):
+    need_pages()
+    from cupages.server import running
+
+    from chipmap.page.app import make_app
+    with running(make_app(folder=tmp_path)) as address:
+        told = done(address, upload(address, chips.png()))
+        assert len(list(tmp_path.iterdir())) == 1
+        assert ask(address, f"/api/documents/{told['id']}/close", "POST", {})[0] == 200
+        assert not list(tmp_path.iterdir())
+        assert ask(address, f"/api/documents/{told['id']}")[0] == 404
+        upload(address, b"no picture")
+        assert not list(tmp_path.iterdir())
+
+
 def test_a_long_computation_can_be_cancelled(site):
     import time
     wide = np.kron(chips.drawn(), np.ones((4, 4), np.uint8))

@@ -32,6 +32,7 @@ from chipmap.problems import NAMES
 
 STATIC = pathlib.Path(__file__).parent / "static"
 LARGEST_UPLOAD = 2 << 30        # bytes
+MOST_FIELD = 40_000_000         # pixels analysed at once: about 3 GB
 MOST_DOCUMENTS = 16             # of a tab
 MOST_STROKES, MOST_POINTS = 500, 5000
 TYPES = ("image/*", "application/octet-stream")
@@ -44,7 +45,7 @@ class Desk:
     def __init__(self, folder, shelf=()):
         self.folder = pathlib.Path(folder)
         self.shelf = {f"{number}": pathlib.Path(path) for number, path in enumerate(shelf)}
-        self.tabs = Tabs(dict)
+        self.tabs = Tabs(dict, drop=lambda documents: [self.forget(d) for d in documents.values()])
         self._opened, self._lock = {}, threading.Lock()
 
     def document(self, request):
@@ -54,12 +55,18 @@ class Desk:
             raise Refused(404, "this tab has no such picture open: drop it again")
         return found
 
-    def add(self, tab, opened, analysis=None):
-        """A document of a picture in a tab."""
+    def forget(self, document):
+        """Take what a document holds on the disk away."""
+        document.forget_exports()
+        if document.own:
+            shutil.rmtree(document.opened.folder, ignore_errors=True)
+
+    def add(self, tab, opened, analysis=None, own=True):
+        """A document of a picture in a tab; own: its folder goes with it."""
         documents = self.tabs.of(tab)
         if len(documents) >= MOST_DOCUMENTS:
-            raise Refused(429, f"this tab has {MOST_DOCUMENTS} pictures open: reload the page to close them")
-        made = Document(secrets.token_urlsafe(9), opened, analysis, 0 if analysis is None else 1)
+            raise Refused(429, f"this tab has {MOST_DOCUMENTS} pictures open: close one of them")
+        made = Document(secrets.token_urlsafe(9), opened, analysis, 0 if analysis is None else 1, own)
         documents[made.id] = made
         return made
 
@@ -165,11 +172,11 @@ def _routes(desk, jobs):
         number = str(asked.get("item"))
         if number not in desk.shelf:
             raise Refused(404, "the server has no such picture")
-        return start(request, f"open {desk.shelf[number].name}", lambda job: desk.add(tab, *desk.from_shelf(number, _step(job))).told())
+        return start(request, f"open {desk.shelf[number].name}", lambda job: desk.add(tab, *desk.from_shelf(number, _step(job)), own=False).told())
 
     async def run_analysis(request):
         document, said = desk.document(request), await read_json(request)
-        box, asked = _box(said.get("box"), document.opened.shape), _asked(said)
+        box, asked = _box(said.get("box"), document.opened.shape), Asked(**_fields_of(said))
         before = document.analysis
 
         def work(job):
@@ -221,6 +228,12 @@ def _routes(desk, jobs):
         if not document.back():
             raise Refused(409, "there is nothing to go back to")
         return document.told()
+
+    def close(request):
+        document = desk.document(request)
+        del desk.tabs.of(tab_of(request))[document.id]
+        desk.forget(document)
+        return {}
 
     def tile(request):
         where = request.path_params
@@ -275,7 +288,7 @@ def _routes(desk, jobs):
         "/api/shelf": shelf, "POST /api/upload": upload, "POST /api/open": open_item,
         one: lambda request: desk.document(request).told(),
         f"POST {one}/analyse": run_analysis, f"POST {one}/say": say, f"POST {one}/train": train, f"POST {one}/solve": solve,
-        f"POST {one}/between": terminals, f"POST {one}/back": back, f"POST {one}/export": exporting, one + "/exported/{what}": exported,
+        f"POST {one}/between": terminals, f"POST {one}/back": back, f"POST {one}/close": close, f"POST {one}/export": exporting, one + "/exported/{what}": exported,
         one + "/probe": probed, one + "/outline/{number:int}": outlined, one + "/objects": objects,
         one + "/tiles/{version:int}/{layer}/{z:int}/{x:int}/{y:int}": tile,
     }
@@ -310,19 +323,18 @@ def _fields_of(said):
     return found
 
 
-def _asked(said):
-    return Asked(**_fields_of(said))
-
-
 def _box(value, shape):
     if value is None:
-        return None
+        value = 0, shape[0], 0, shape[1]
     try:
         top, bottom, left, right = (int(v) for v in value)
     except (TypeError, ValueError):
         raise Refused(422, "the field must be four whole numbers: top, bottom, left, right") from None
     if not (0 <= top <= bottom - 16 <= shape[0] and bottom <= shape[0] and 0 <= left <= right - 16 <= shape[1] and right <= shape[1]):
         raise Refused(422, f"rows {top} to {bottom}, columns {left} to {right} are not a field of 16 x 16 pixels or more in the picture")
+    if (bottom - top) * (right - left) > MOST_FIELD:
+        raise Refused(422, f"the field has {(bottom - top) * (right - left) / 1e6:.0f} megapixels; the page analyses up to {MOST_FIELD / 1e6:.0f} at once: "
+                      "zoom in and analyse what is in view, or run `chipmap mosaic` on the whole")
     return top, bottom, left, right
 
 

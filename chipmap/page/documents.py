@@ -1,5 +1,6 @@
 """What a tab of the page has open: a picture, how far its analysis has come, and the layers drawn from it."""
 
+import shutil
 import threading
 from dataclasses import dataclass, field
 
@@ -18,12 +19,14 @@ KEPT = 12       # earlier analyses that can be gone back to
 @dataclass
 class Document:
     """One picture in one tab. analysis: `analysis.Analysis` or None; version counts its changes, so that a tile's address
-    says which one it shows. Another tab's document may share the picture and start from the same analysis."""
+    says which one it shows. Another tab's document may share the picture and start from the same analysis; own: whether
+    the picture's folder goes with this document."""
 
     id: str
     opened: Opened
     analysis: object = None
     version: int = 0
+    own: bool = True
     history: list = field(default_factory=list)
     exported: dict = field(default_factory=dict)
     _layers: dict = field(default_factory=dict)
@@ -46,7 +49,14 @@ class Document:
             return True
 
     def _show(self, analysis):
-        self.analysis, self.version, self._layers, self.exported = analysis, self.version + 1, {}, {}
+        self.forget_exports()
+        self.analysis, self.version, self._layers = analysis, self.version + 1, {}
+
+    def forget_exports(self):
+        """Take what was made to be taken home off the disk."""
+        for path in self.exported.values():
+            shutil.rmtree(path.parent, ignore_errors=True)
+        self.exported = {}
 
     @property
     def fields(self):

@@ -78,7 +78,7 @@ function scribblePanel(page) {
     el("form.row", {onsubmit: event => { event.preventDefault(); const name = add.value.trim(); if (name && !state.classes.includes(name)) { state.classes.push(name); state.current = state.classes.length - 1; redraw(); } }}, add, el("button", {type: "submit"}, "Add")),
     el("label.row", {}, el("span.soft", {}, "Pen"), width, shown),
     el("div.row", {}, el("button.primary", {type: "button", id: "retrain", disabled: new Set(state.drawn.map(s => s.name)).size < 2, onclick: () => retrain(page)}, "Retrain"),
-      el("button", {type: "button", disabled: !state.drawn.length, onclick: () => { state.drawn.pop(); redraw(); }}, "Undo stroke"), el("button", {type: "button", disabled: !state.drawn.length, onclick: () => { state.drawn = []; redraw(); }}, "Clear")),
+      el("button", {type: "button", disabled: !state.drawn.length, onclick: () => { state.drawn.pop(); redraw(); }}, "Undo"), el("button", {type: "button", disabled: !state.drawn.length, onclick: () => { state.drawn = []; redraw(); }}, "Clear")),
     analysis.classifier ? el("p.note", {}, `Outside the bag ${percent(analysis.classifier.out_of_bag_error, 2)} of ${number(analysis.classifier.samples, 7)} drawn pixels are wrong.`) : null)];
 }
 

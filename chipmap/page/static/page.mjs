@@ -88,8 +88,25 @@ async function openItem(item) {
 }
 
 function listPictures() {
-  fill($("#pictures"), page.documents.map(told => el("button.quiet", {type: "button", "aria-pressed": String(told.id === page.current?.id), title: told.name,
-    onclick: () => choose(told).then(() => told.analysis ?? firstLook(told))}, el("span", {}, told.name))));
+  fill($("#pictures"), page.documents.map(told => el("span", {}, el("button.quiet", {type: "button", "aria-pressed": String(told.id === page.current?.id), title: told.name,
+    onclick: () => choose(told).then(() => told.analysis ?? firstLook(told))}, el("span", {}, told.name)),
+  el("button.quiet.close", {type: "button", title: `Close ${told.name}`, "aria-label": `Close ${told.name}`, onclick: () => close(told)}, "×"))));
+}
+
+async function close(told) {
+  if (page.busy && told.id === page.current.id) { say("Wait for what is going on, or cancel it, then close."); return; }
+  await attempt(async () => {
+    await api.post(`/api/documents/${told.id}/close`, {});
+    page.documents = page.documents.filter(d => d.id !== told.id);
+    if (apart && page.other?.id === told.id) await compare();
+    if (page.current.id !== told.id) { listPictures(); return; }
+    if (page.documents.length) { await choose(page.documents[0]); return; }
+    if (apart) await compare();
+    page.current = null;
+    document.body.classList.add("empty");
+    listPictures();
+    page.tell();
+  });
 }
 
 function welcome() {
@@ -164,6 +181,7 @@ async function compare() {
   if (page.other.id !== page.current.id && page.other.analysis) view.value = "materials";
   page.viewer.map.resize();
   await viewer.show(page.other);
+  page.viewer.fit(0);
   const part = together(page.viewer.map, viewer.map);
   const heard = () => { list(); showRight(); };
   page.listeners.push(heard);
@@ -184,7 +202,9 @@ async function begin() {
   page.shelf = await api.get("/api/shelf");
   const input = welcome();
   document.body.classList.add("empty");
-  page.viewer = pane().viewer;
+  const first = pane();
+  page.viewer = first.viewer;
+  first.made.append($("#colour-bar"));
   const side = el("button", {type: "button", title: "Two pictures side by side (c)", "aria-pressed": "false", onclick: () => compare()}, "Side by side");
   page.changed(() => { side.disabled = !page.current; side.setAttribute("aria-pressed", String(Boolean(page.second))); });
   $("#tools-head").append(side);

@@ -47,7 +47,7 @@ export function makePhysics(page, side) {
     const why = !told.pixel_size_nm ? "Give the pixel size first: physics has lengths." : !analysis.physics_ready ? "Name the phases first: physics needs their properties." : "";
     const {A, B} = page.terminals;
     const pick = which => el("button.terminal", {type: "button", disabled: Boolean(why), style: {"--which": TERMINAL[which]}, title: `Click, then click an object: terminal ${which} (t)`, onclick: () => page.setTool("terminals", which)},
-      el("b", {style: {color: TERMINAL[which]}}, which), page.terminals[which] ? `object ${page.terminals[which].number}, ${page.terminals[which].material}` : "pick an object");
+      el("b", {style: {color: TERMINAL[which]}}, which), page.terminals[which] ? `object ${page.terminals[which].number}, ${page.terminals[which].material}` : el("span.soft", {}, "pick…"));
     const choice = el("select", {"aria-label": "Physics", id: "physics-kind", disabled: Boolean(why), onchange: () => { state.which = choice.value; draw(); }}, KINDS.map(([name, title, what]) => el("option", {value: name, selected: name === state.which}, `${title}: ${what}`)));
     const change = state.which === "stress" ? el("label.row", {}, el("span.soft", {}, "By"), el("input", {type: "number", value: state.change, step: "any", "aria-label": "Change of temperature, K", oninput: event => { state.change = event.target.value; }}), "K") : null;
     fill(panel, el("h2", {}, "Physics"), el("div.stack", {}, why ? el("p.evidence", {}, why) : null,

@@ -33,7 +33,7 @@ export function makeTools(page) {
     el("button", {type: "button", title: "Pixels as they are (1)", "aria-label": "Pixels as they are", onclick: () => map.easeTo({zoom: 6})}, icon('<path d="M4 8l3-3v14M16 8l3-3v14"/><path d="M12 10v.01M12 15v.01"/>')));
 
   // Measuring
-  const clearMeasure = () => { measured = []; labels.forEach(l => l.remove()); labels = []; if (viewer.document) viewer.lines("measure", []); };
+  const clearMeasure = () => { measured = []; labels.forEach(l => l.remove()); labels = []; if (viewer.document) for (const name of ["measure-rim", "measure"]) viewer.lines(name, []); };
   const straight = (from, to) => {
     const step = Math.round(Math.atan2(to[1] - from[1], to[0] - from[0]) / (Math.PI / 4)) * Math.PI / 4, size = Math.hypot(to[0] - from[0], to[1] - from[1]);
     return [from[0] + size * Math.cos(step), from[1] + size * Math.sin(step)];
@@ -47,7 +47,7 @@ export function makeTools(page) {
     if (lines.length % 2 && moving) lines.push(moving);
     const pairs = [];
     for (let i = 0; i + 1 < lines.length; i += 2) pairs.push([lines[i], lines[i + 1]]);
-    viewer.lines("measure", pairs.map(points => ({points})));
+    for (const name of ["measure-rim", "measure"]) viewer.lines(name, pairs.map(points => ({points})));
     while (labels.length > pairs.length) labels.pop().remove();
     pairs.forEach((pair, i) => {
       const middle = [(pair[0][0] + pair[1][0]) / 2, (pair[0][1] + pair[1][1]) / 2];

@@ -8,6 +8,7 @@ export const WORLD = 32768;
 const LINES = {
   outline: {paint: {"line-color": ["get", "colour"], "line-width": 2.2}},
   box: {paint: {"line-color": "#ffd166", "line-width": 1.5, "line-dasharray": [3, 2]}},
+  "measure-rim": {paint: {"line-color": "#000000", "line-width": 5, "line-opacity": 0.55}},
   measure: {paint: {"line-color": "#ffd166", "line-width": 2}},
   strokes: {layout: {"line-cap": "round", "line-join": "round"}, paint: {"line-color": ["get", "colour"], "line-opacity": 0.85,
     "line-width": ["interpolate", ["exponential", 2], ["zoom"], 0, ["*", ["get", "width"], 2 ** -6], 14, ["*", ["get", "width"], 2 ** 8]]}},
