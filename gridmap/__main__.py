@@ -51,7 +51,7 @@ SYSTEM = (
     click.option("--limits-from", type=click.Choice(SOURCES), help="given: files of limits; lines: what the lines between two regions can carry by voltage and length."),
     click.option("--profiles", type=FILE, help="What share of their capacity wind and sun gave, by hour and state."),
     click.option("--outages", type=FILE, help="How often each technology is out."),
-    click.option("--by", help="Join the regions: state, zone, area, group, nerc or interconnect; default: county, as they are."),
+    click.option("--by", help="Join the regions: state, zone, area, group, nerc or interconnect; or cells: h3:4, raster:50km. Default: county, as they are."),
     click.option("--basis", help="What counts as capacity; default: effective."),
     click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"])),
     click.option("--quiet", is_flag=True, help="Say nothing unless something is wrong."),

@@ -10,17 +10,19 @@ import numpy as np
 import scipy.sparse
 import scipy.sparse.csgraph
 
+ROWS = 1000                     # of the weights held at a time
 REACH = 0.01                    # 1/MW: nothing of the weight is left there
 NO_LIMIT_MW = 1e9               # an unlimited corridor is as good as this
 
 
-def weights(tail, head, forward, backward, count, reach=REACH):
-    """(R, R) float64, row j, column k: 1 - distance / reach from supply at j to demand at k, 0 beyond; 1 on the diagonal."""
+def weights(tail, head, forward, backward, count, reach=REACH, rows=None):
+    """(R, R) float64, row j, column k: 1 - distance / reach from supply at j to demand at k, 0 beyond; 1 on the diagonal.
+    rows: (n,) the rows wanted, or None for all."""
     ends = np.concatenate([[tail, head], [head, tail]], axis=1)
     limit = np.minimum(np.concatenate([forward, backward]), NO_LIMIT_MW)
     ways = scipy.sparse.coo_array((limit[limit > 0], ends[:, limit > 0]), shape=(count, count)).tocsr()  # parallel corridors add
     ways.data = 1 / ways.data
-    distance = scipy.sparse.csgraph.dijkstra(ways, limit=reach)
+    distance = scipy.sparse.csgraph.dijkstra(ways, limit=reach, indices=rows)
     return np.clip(1 - distance / reach, 0, 1)
 
 
@@ -32,6 +34,9 @@ def access(supply, demand, tail, head, forward, backward, reach=REACH):
     """
     if not reach > 0:
         raise ValueError(f"reach {reach}: give a distance above zero, in 1/MW")
-    weight = weights(tail, head, forward, backward, len(demand), reach)
-    asked = weight @ demand
-    return weight.T @ np.divide(supply, asked, out=np.zeros(len(demand)), where=asked > 0)
+    found = np.zeros(len(demand))
+    for rows in np.array_split(np.arange(len(demand)), max(1, len(demand) // ROWS)):  # all at once is R x R: a gigabyte for cells
+        weight = weights(tail, head, forward, backward, len(demand), reach, rows)
+        asked = weight @ demand
+        found += weight.T @ np.divide(supply[rows], asked, out=np.zeros(len(rows)), where=asked > 0)
+    return found

@@ -7,7 +7,7 @@ import geopandas
 import numpy as np
 import pandas as pd
 
-from gridmap import InputError, demand, ledger, limits, line_files, line_limits, overlay, regions, registries, supply, tables
+from gridmap import InputError, demand, grids, ledger, limits, line_files, line_limits, overlay, regions, registries, supply, tables
 from gridmap import loads as large
 from gridmap.config import Config
 
@@ -68,12 +68,12 @@ def load(config=None):
         plants = with_hydro(plants, files.path("hydro"), book, files.columns("hydro"))
     weather, outages, read = supply.read_factors(files.own, book)
     files.read += read
-    loads = _demand(files, ground, book)
+    loads, spread = _demand(files, ground, plants, book)
     by_lines, beside = config is not None and config.limits_from == "lines", None
     here = ground.counties is not None
     lines, cut_off = line_files.read(files.path("lines"), book, files.columns("lines")) if here or "lines" in files.own else (None, "")
     substations = line_files.read_substations(files.path("substations"), book, files.columns("substations")) if "substations" in files.own else None
-    corridors = _corridors(files, ground, book) if here or "limits" in files.own or not by_lines else None
+    corridors = _corridors(files, ground, book, spread) if here or "limits" in files.own or not by_lines else None
     if by_lines:
         corridors, beside = line_limits.take(lines, ground.regions, corridors, book, substations=substations)
     return Inputs(
@@ -85,24 +85,40 @@ def load(config=None):
 
 @dataclass(frozen=True)
 class _Ground:
-    """The regions of the run, the bundled counties where they are needed (else None), and whether the two are the same."""
+    """The regions of the run, the bundled counties where they are needed (else None), and whether the two are the same; where
+    each region lies in one county, that, and the share of its area (`grids.cut`)."""
 
     regions: geopandas.GeoDataFrame
     counties: geopandas.GeoDataFrame | None
     same: bool
+    share: object = None
+    home: object = None
 
 
 def _ground(files, book):
     own = regions.read(files.path("regions"), book, files.columns("regions")) if "regions" in files.own else None
+    if grids.is_grid(files.by):
+        return _grid(files, own, book)
     if own is not None and "demand" in files.own:
         return _Ground(own, None, False)
     counties, read = regions.bundled(book)
     files.read += read
-    return _Ground(counties if own is None else own, counties, own is None)
+    return _Ground(counties if own is None else overlay.apart(own, counties, book), counties, own is None)
 
 
-def _demand(files, ground, book):
-    """Demand over the regions; the bundled areas reach own regions by way of the counties."""
+def _grid(files, own, book):
+    """Cells over the bundled counties, or over the part of them that own regions cover."""
+    if "demand" in files.own and "areas" not in files.own:
+        raise InputError(f"by {files.by}: own demand is by its own regions, not by cells; leave --demand out or say with --areas which cells each area covers")
+    counties, read = regions.bundled(book)
+    files.read += read
+    ground, home, share = grids.cut(grids.make(files.by, counties if own is None else own), counties)
+    book.add("regions", f"{files.by}: cells cut at county borders, where limits are known", "added", plant=f"{len(ground)} parts of {ground['region_id'].str.split('-').str[0].nunique()} cells")
+    return _Ground(ground, counties, False, share, home)
+
+
+def _demand(files, ground, plants, book):
+    """(demand over the regions, `overlay.Spread` or None); the bundled areas reach own regions by way of the counties."""
     by_county = ground.counties is not None and "areas" not in files.own
     base = ground.counties if by_county else ground.regions
     people = read_population(files.path("population"), files.columns("population"), book) if by_county or "population" in files.own else None
@@ -110,15 +126,18 @@ def _demand(files, ground, book):
     loads, read = demand.build(files.path("demand"), base, book, areas=areas, population=people, columns=files.columns("demand"),
                                fill=files.fill)
     files.read += read
+    spread = None
     if by_county and not ground.same:
-        loads = overlay.demand_onto(loads, overlay.shares(ground.counties, ground.regions), book)
+        share = overlay.shares(ground.counties, ground.regions) if ground.share is None else ground.share
+        spread = overlay.spread(ground.counties, ground.regions, share, loads, plants) if ground.share is None else None
+        loads = overlay.demand_onto(loads, share, book)
     if "loads" in files.own:
         path = files.path("loads")
         loads = large.take_out(path, large.read(path, files.columns("loads"), book), loads, ground.regions, book)
-    return loads
+    return loads, spread
 
 
-def _corridors(files, ground, book):
+def _corridors(files, ground, book, spread=None):
     """Corridors between the regions: the user's, or the bundled ones of the counties, folded where the regions are others."""
     if "limits" in files.own:
         return limits.build([files.path("limits")], ground.regions, book, files.columns("limits"))
@@ -128,7 +147,7 @@ def _corridors(files, ground, book):
     paths = [tables.DATA / name for name in BUNDLED_LIMITS]
     files.read += paths
     corridors = limits.build(paths, ground.counties, book)
-    return corridors if ground.same else overlay.corridors_onto(corridors, ground.counties, ground.regions, book)
+    return corridors if ground.same else overlay.corridors_onto(corridors, ground.counties, ground.regions, book, spread, ground.home)
 
 
 class _Files:
@@ -137,6 +156,7 @@ class _Files:
     def __init__(self, config):
         self.own = {role: pathlib.Path(path) for role, path in config.own_files.items()}
         self._columns, self.fill = config.columns, config.fill_demand
+        self.by = config.by
         self.read = []
 
     def path(self, role):

@@ -8,6 +8,7 @@ import pandas as pd
 import shapely
 
 from gridmap import InputError, ledger, limits, tables
+from gridmap.grids import is_grid
 
 SETS = ("county", "state", "zone", "area", "group", "nerc", "interconnect")
 GIVEN_LIMITS = {"zone": "limits_zone.parquet"}
@@ -23,8 +24,10 @@ def regroup(inputs, by):
     which can exceed what the areas can exchange as a whole; between zones the study's own limits are taken instead, and
     direct-current ties stay. Corridors inside a group are reported.
     """
+    if is_grid(by):
+        return inputs  # was made when the regions were read
     if by not in SETS:
-        raise InputError(f"regions by {by!r} are unknown; choose one of {', '.join(SETS)}")
+        raise InputError(f"regions by {by!r} are unknown; choose one of {', '.join(SETS)}, h3:4 (a resolution), raster:50km (a side)")
     if by == "county":
         return inputs
     book = ledger.Ledger()
