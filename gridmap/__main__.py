@@ -167,26 +167,79 @@ def _say(quiet):
     return (lambda line: None) if quiet else click.echo
 
 
+DRAWS = (
+    click.option("--year", type=int, help="The hours of this year; default: all that the demand has."),
+    click.option("--samples", default=100, show_default=True, help="Years to draw."),
+    click.option("--seed", default=0, show_default=True, help="Another seed draws other outages."),
+    click.option("--repair-hours", "repair_h", default=24.0, show_default=True, help="Mean length of an outage."),
+    click.option("--storage", default="hours", show_default=True, type=click.Choice(["hours", "power"]),
+                 help="hours: batteries and pumped storage empty and fill hour by hour; power: they always have what their energy holds for an hour."),
+    click.option("--temperature", type=FILE, help="Degrees Celsius by hour and region or state: outage rates follow them, for all units of a place together."),
+    click.option("--scheduler", help="Spread the samples by dask.distributed: local, local:4, or the address of a scheduler. The numbers stay the same."),
+)
+
+
+def draws(command):
+    """The options that say what is drawn; the regions are zones unless --by says otherwise."""
+    for option in reversed(DRAWS):
+        command = option(command)
+    return system(command)
+
+
+def _drawn(config, options):
+    """(Config, Wish) of the options of `draws`."""
+    from gridmap.adequacy.study import Wish
+    from gridmap.config import from_options
+
+    mine = {name: options.pop(name) for name in ("samples", "seed", "repair_h", "storage", "temperature", "scheduler", "relative_error") if name in options}
+    wish = Wish(**mine)
+    return from_options(config, **{**options, "by": options["by"] or "zone"}), wish
+
+
 @main.command()
-@click.option("-o", "--out", required=True, type=click.Path(file_okay=False), help="Folder for the results; made whole or not at all.")
-@click.option("--config", type=FILE, help="TOML of `gridmap run`; default: the bundled 48 states.")
-@click.option("--by", default="zone", show_default=True, help="Join the regions: state, zone, area, group, nerc or interconnect; county leaves them.")
-@click.option("--year", type=int, help="The hours of this year; default: all that the demand has.")
-@click.option("--samples", default=100, show_default=True, help="Years to draw.")
-@click.option("--seed", default=0, show_default=True, help="Another seed draws other outages.")
-@click.option("--repair-hours", "repair_h", default=24.0, show_default=True, help="Mean length of an outage.")
+@draws
 @click.option("--relative-error", type=float, help="Stop when the standard error of the energy not served is this share of it.")
-@click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"]))
-@click.option("--quiet", is_flag=True, help="Say nothing unless something is wrong.")
-def adequacy(out, config, by, year, samples, seed, repair_h, relative_error, device, quiet):
-    """How likely each region runs short: units drawn in and out of service, by hour, over many years."""
-    say = (lambda line: None) if quiet else click.echo
+@click.option("--scenario", "change", type=FILE, help="A TOML of `gridmap compare`: with and without it on the same outages, and what it changes.")
+def adequacy(out, config, change, device, quiet, **options):
+    """How likely each region runs short: units drawn in and out of service, by hour, over many years.
+
+    Regions are zones unless --by says otherwise (--by county leaves them as they are).
+    """
     with refusing():
         from gridmap.adequacy import study
-        from gridmap.config import from_options
 
-        study.check(samples, repair_h, relative_error)
-        study.run(from_options(config, by=by, year=year), out, samples, seed, repair_h, relative_error, device, say)
+        study.run(*_first(_drawn(config, options), out), change, device, _say(quiet))
+
+
+@main.command()
+@draws
+@click.option("--region", "chosen", multiple=True, required=True, help="The region asked about, by its region_id; may be given several times.")
+@click.option("--standard", default=0.1, show_default=True, help="Days a year with a shortage that the region may have.")
+@click.option("--metric", default="lold", show_default=True, help="lold: days with any hour short; lole_days: days short at their tightest hour; lole_hours.")
+def fits(out, config, chosen, standard, metric, device, quiet, **options):
+    """How many MW more load fit in a region before its LOLE passes 0.1 day a year."""
+    with refusing():
+        from gridmap.adequacy import study
+
+        study.fits(*_first(_drawn(config, options), out), chosen, standard, metric, device, _say(quiet))
+
+
+@main.command()
+@click.argument("scenario", type=FILE)
+@draws
+@click.option("--region", "chosen", required=True, help="Where the load grows, by its region_id.")
+@click.option("--metric", default="eue_mwh", show_default=True, help="What stays as it was: eue_mwh, lole_hours, lole_days or lold of all that is joined to the region.")
+def worth(scenario, out, config, chosen, metric, device, quiet, **options):
+    """What the additions of SCENARIO are worth: the load they carry (ELCC) and the firm capacity they equal (EFC)."""
+    with refusing():
+        from gridmap.adequacy import study
+
+        study.worth(*_first(_drawn(config, options), out), scenario, chosen, metric, device, _say(quiet))
+
+
+def _first(drawn, out):
+    config, wish = drawn
+    return config, out, wish
 
 
 @main.command()

@@ -14,7 +14,7 @@ import shapely
 from gridmap import style, tables
 
 SHAPES = {"regions": "MultiPolygon", "plants": "Point", "lines": "MultiLineString", "corridors": "LineString", "pockets": "MultiPolygon"}
-STUDY = {"adequacy": "MultiPolygon"}  # the layer of `gridmap adequacy`
+STUDY = dict.fromkeys(("adequacy", "adequacy_energy", "adequacy_change"), "MultiPolygon")  # the layers of `gridmap adequacy`
 EXPLAINED = ["layer", "column", "title", "description"]
 UNITED_STATES = pyproj.CRS(5070)  # Albers on NAD83, made for the 48 states
 
@@ -93,6 +93,9 @@ def styles(shown):
         "lines": style.graduated('coalesce("voltage_kv", -1)', style.VOLTAGES, style.line),
         "pockets": style.single(style.fill(None, style.POCKET, 0.5)),
         "adequacy": style.graduated("lole_hours", style.LOLE, style.fill),
+        "adequacy_energy": style.graduated("neue_ppm", style.NEUE, style.fill),
+        **({"adequacy_change": style.graduated("eue_mwh", style.worse_or_better(shown["adequacy_change"]["eue_mwh"], "MWh"), style.fill)}
+           if "adequacy_change" in shown else {}),
         **(_looks_by_run(shown["regions"], corridor) if "regions" in shown else {}),
     }
     heads = {name: _fields(name, layer.attrs["run"]) for name, layer in shown.items()}

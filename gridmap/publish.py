@@ -119,8 +119,34 @@ def draw_adequacy(path, regions, results):
     for axes, column, classes, heading in ((left, "lole_hours", style.LOLE, "hours of the study (h)"),
                                            (right, "neue_ppm", style.NEUE, "of the region's demand (ppm)")):
         _draw_regions(axes, *outlines, _colours(regions[column], classes))
+        _draw_doubts(axes, regions, regions[column], regions[f"{column}_error"])
         _legend(figure, axes, classes, heading)
     _write(figure, left, path, *_adequacy_words(results))
+
+
+def draw_adequacy_change(path, regions, results):
+    """Write change.png of an adequacy study with a scenario: hours short and energy not served more or less than before.
+
+    regions: the layer "adequacy_change"; results: what results.json holds.
+    """
+    figure, left, right = _sheet(regions, 9.4, ("Hours short, after less before", "Energy not served, after less before"))
+    outlines = [_path(g) for g in regions.geometry], _borders(regions)
+    for axes, column, unit in ((left, "lole_hours", "h"), (right, "eue_mwh", "MWh")):
+        classes = style.worse_or_better(regions[column], unit)
+        _draw_regions(axes, *outlines, _colours(regions[column], classes))
+        _draw_doubts(axes, regions, regions[column].abs(), regions[f"{column}_error"])
+        _legend(figure, axes, classes, f"mean of the drawn years ({unit})")
+    change = results["change"]["system"]
+    told = "; ".join(f"{change[n]['value']:+,.2f} \N{PLUS-MINUS SIGN} {1.96 * change[n]['standard_error']:,.2f} {change[n]['unit']}" for n in ("lole_hours", "eue_mwh"))
+    _write(figure, left, path, "What the scenario changes", f"{results['samples']:,} drawn years of {results['hours']:,} hours with the same outages before and after: {told} (95 %).",
+           ("Dots: regions whose change may be none, by its 95 % interval.",))
+
+
+def _draw_doubts(axes, regions, values, errors):
+    """A dot in each region whose 95 % interval holds none at all."""
+    doubtful = regions[(values > style.NOTHING) & (values <= 1.96 * errors)]
+    points = doubtful.geometry.representative_point()
+    axes.plot(points.x, points.y, ".", color=INK, markersize=3.5, zorder=5)
 
 
 def _sheet(regions, height, heads):
@@ -181,7 +207,8 @@ def _adequacy_words(results):
         f"{results['samples']:,} drawn years of {results['hours']:,} hours. {where}: {lole:,.1f} \N{PLUS-MINUS SIGN} {lole_error:,.1f} hours, "
         f"{eue:,.0f} \N{PLUS-MINUS SIGN} {eue_error:,.0f} MWh (95 %).",
         (f"{chronic['value']} regions with {chronic['eue_mwh']:,.0f} MWh are {chronic['how']}.",
-         "Units fail one by one at the rates of their technology; the least that the corridor limits allow is left unserved, split as evenly as they allow."),
+         "Units fail one by one at the rates of their technology; the least that the corridor limits allow is left unserved, split as evenly as "
+         "they allow. Dots: regions whose number may be none, by its 95 % interval."),
     )
 
 

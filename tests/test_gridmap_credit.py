@@ -53,7 +53,7 @@ def test_how_much_load_fits():
     """Exact: the load at which the days a year with a shortage pass a tenth; everything else of the system is left out."""
     table = pd.DataFrame(dict(region="A", capacity_mw=[10.0] * 6, forced_outage_rate=.05, mttr_h=1 / .95))
     system = System(["A", "far"], np.column_stack([np.full(240, 20.0), np.full(240, 5.0)]), table)
-    found = room_for_load(system, "A", 4000, standard=0.1 * 8760 / 240)
+    found = room_for_load(system, "A", 4000, standard=0.1 * 8736 / 240)
     days = lambda mw: 10 * (1 - (1 - exact(table.drop(columns="region"), [20 + mw]).lole_hours) ** 24)  # noqa: E731
     assert days(10.1) > .1 > days(9.9)  # three units out: 50 MW are left... and 40 with two
     assert found.mw == pytest.approx(10, rel=5e-3) and found.low <= 10.05 and found.high >= 9.95

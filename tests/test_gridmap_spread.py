@@ -72,7 +72,7 @@ def run_study(folder, out, samples, **more):
 
 def test_the_main_process_killed_and_started_again(tmp_path):
     small_grid.write(tmp_path)
-    kept, samples = tmp_path / ".out.samples.npz", 400_000
+    kept, samples = tmp_path / ".out.samples.npz", 60_000
     first = run_study(tmp_path, "out", samples)
     try:
         deadline = time.monotonic() + 120

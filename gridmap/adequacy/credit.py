@@ -20,12 +20,14 @@ _MOST_MW = 1e6
 @dataclass(frozen=True)
 class Carried:
     """mw; low, high: its 95 % interval, from the error of the metric on the draws. trials: DataFrame[mw, value, error] of the
-    metric (its difference from the goal) at every load that was tried, in order of mw."""
+    metric (its difference from the goal) at every load that was tried, in order of mw. goal: what the metric may be in the
+    hours of the system."""
 
     mw: float
     low: float
     high: float
     trials: pd.DataFrame
+    goal: float = 0.0
 
 
 def carries(before, after, region, samples, seed=0, *, metric="eue_mwh", place=SYSTEM, **how):
@@ -57,17 +59,17 @@ def room_for_load(system, region, samples, seed=0, *, standard=STANDARD, metric=
         raise InputError(f"region {name!r} is none of the system; there are {', '.join(system.regions[:20])}")
     if not standard > 0:
         raise InputError(f"a standard of {standard} {metric} a year can't be met by drawing; give a number above 0")
-    years = len(system.load) / 8760  # a study of part of a year has that part of the standard
+    goal = standard * min(len(system.load) / 8736, 1.0)  # a study of part of a year has that part of the standard; 52 weeks are a year
     more = _load(system.part(system.reach(name)), name)
     known = {}
 
     def trial(mw):
         if mw not in known:
-            known[mw] = _mean(_yearly(more(mw), samples, seed, metric, place or name, how)) - (standard * min(years, 1.0), 0.0)
+            known[mw] = _mean(_yearly(more(mw), samples, seed, metric, place or name, how)) - (goal, 0.0)
         return known[mw]
 
     found = [_bisect(lambda mw, z=z: trial(mw)[0] + z * trial(mw)[1]) for z in (0.0, Z95, -Z95)]
-    return Carried(*found, _trials(known))
+    return Carried(*found, _trials(known), goal)
 
 
 def _load(system, region):

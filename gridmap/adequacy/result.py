@@ -192,19 +192,19 @@ class Result:
         return pd.DataFrame(rows)
 
 
+PAIRED = {"lole_hours": (tally.HOURS, 1), "lole_days": (tally.PEAK_DAYS, 1), "lold": (tally.DAYS, 1), "lolf": (tally.EVENTS, 1), "eue_mwh": (tally.KWH, KW)}
+
+
 def paired(after, before):
     """What changed between two results of one seed: DataFrame, a row a place of both, [place] and the differences of
-    lole_hours, lolf and eue_mwh, each with the standard error of the pairs (draws that both share cancel)."""
+    lole_hours, lole_days, lold, lolf and eue_mwh, each with the standard error of the pairs (draws that both share cancel)."""
     if (after.samples, after.seed) != (before.samples, before.seed):
         raise InputError(f"the results have {after.samples} and {before.samples} samples, seeds {after.seed} and {before.seed}: draw both alike")
     rows = []
     for name in (p for p in after.places if p in before.places):
         change = after[name].totals - before[name].totals
-        row = {"place": name}
-        for what, column, unit in (("lole_hours", tally.HOURS, 1), ("lolf", tally.EVENTS, 1), ("eue_mwh", tally.KWH, KW)):
-            found = _mean(change[:, column] / unit)
-            row |= {what: found.value, f"{what}_error": found.error}
-        rows.append(row)
+        found = {what: _mean(change[:, column] / unit) for what, (column, unit) in PAIRED.items()}
+        rows.append({"place": name} | {k: v for what, e in found.items() for k, v in ((what, e.value), (f"{what}_error", e.error))})
     return pd.DataFrame(rows)
 
 

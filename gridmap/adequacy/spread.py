@@ -11,6 +11,7 @@ from gridmap.adequacy.solver import BLOCK, Solver
 
 TIMEOUT = "10s"  # until a scheduler must answer
 _AHEAD = 3  # parts in work or waiting, for each worker
+_STEPS, _FEW = 20, 256  # a run has at least so many parts, to tell and keep how far it is, unless they were of so few samples
 _TRIES = 20  # a part whose workers died so often is given up
 
 
@@ -22,7 +23,8 @@ def parts(scheduler, solver, make, tally, seed, done, samples, looks=None):
     the numbers of samples that must end a part. Raises InputError where dask.distributed is not installed or not reached.
     """
     if scheduler is None:
-        yield _here(solver, tally, seed, bounds(done, samples, _most(solver), looks))
+        most = min(_most(solver), max(_FEW, -(-samples // _STEPS)))
+        yield _here(solver, tally, seed, bounds(done, samples, most, looks))
         return
     with _client(scheduler) as client:
         workers = max(len(client.scheduler_info()["workers"]), 1)

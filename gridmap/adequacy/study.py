@@ -1,69 +1,194 @@
-"""`gridmap adequacy`, as a sentence: one call a step."""
+"""`gridmap adequacy` and its sisters, as sentences: one call a step."""
 
 import pathlib
+import time
+from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 from cukernels.backend import choose_device
-from cukernels.run import Run, write_json
+from cukernels.run import Run
 
-from gridmap import InputError, geofiles, layers, publish, read, regroup, repair, year
-from gridmap.adequacy.fleet import system_of
-from gridmap.adequacy.result import NAMES
+from gridmap import InputError, publish, read, regroup, repair, scenario, year
+from gridmap.adequacy import credit, study_files, temperature
+from gridmap.adequacy.fleet import STORAGE, system_of
+from gridmap.adequacy.result import paired
 from gridmap.adequacy.simulation import simulate
 
 PACKAGES = ("cukernels-chipmap-gridmap", "numpy", "numba", "pandas", "geopandas", "shapely", "matplotlib")
 CHRONIC = 0.1  # share of the hours: a region short more often has a hole in its data rather than bad luck
 PILOT = 3  # samples that find them beforehand
 SOUND = "regions not chronic"
-HOW = {
-    "lole_hours": ("h", "mean over samples of the hours short"),
-    "lole_days": ("days", "mean over samples of the days short at their tightest hour"),
-    "lold": ("days", "mean over samples of the days with any hour short"),
-    "lolf": ("shortages", "mean over samples of the shortages that begin"),
-    "mean_duration_h": ("h", "hours short / shortages"),
-    "eue_mwh": ("MWh", "mean over samples of the energy not served"),
-    "neue_ppm": ("ppm", "of the energy asked for"),
-    "cvar_mwh": ("MWh", "mean energy not served of the worst twentieth of the samples"),
-    "worst_mw": ("MW", "mean over samples of the worst hour"),
-}
+SAY_S = 5.0  # seconds between two lines about progress
 
 
-def run(config, out, samples=100, seed=0, repair_h=24.0, relative_error=None, device="auto", say=print):
-    """Loss-of-load indices of every region by `samples` drawn years, written to the folder `out`.
+@dataclass(frozen=True)
+class Wish:
+    """What is drawn and how: as `simulate` and `fleet.system_of` say. temperature: path of a file, or None."""
 
-    config: a config.Config; config.year: the hours, all of the demand's without one. The rest as `simulate`.
+    samples: int = 100
+    seed: int = 0
+    repair_h: float = 24.0
+    relative_error: float | None = None
+    storage: str = "hours"
+    temperature: str | None = None
+    scheduler: str | None = None
+
+    def __post_init__(self):
+        if self.samples < 2:
+            raise InputError(f"--samples {self.samples}: draw 2 or more")
+        if not self.repair_h >= 1:
+            raise InputError(f"--repair-hours {self.repair_h}: give hours from 1 up")
+        if self.relative_error is not None and not 0 < self.relative_error < 1:
+            raise InputError(f"--relative-error {self.relative_error}: give a share between 0 and 1")
+        if not 0 <= self.seed < 2**63:
+            raise InputError(f"--seed {self.seed}: give a number from 0 up")
+        if self.storage not in STORAGE:
+            raise InputError(f"--storage {self.storage!r}: give {' or '.join(STORAGE)}")
+        if self.temperature is not None and not pathlib.Path(self.temperature).is_file():
+            raise InputError(f"{self.temperature}: there is no such file; correct --temperature")
+
+    def options(self):
+        return {"samples": self.samples, "repair_hours": self.repair_h, "relative_error": self.relative_error, "storage": self.storage,
+                "temperature": str(self.temperature or ""), "scheduler": self.scheduler}
+
+
+def run(config, out, wish, change=None, device="auto", say=print):
+    """Loss-of-load indices of every region by drawn years, written to the folder `out`.
+
+    config: a config.Config; config.year: the hours, all of the demand's without one. wish: a `Wish`. change: path of a scenario
+    (`gridmap.scenario`): the system as it is and with the changes, on the same draws, and the paired differences.
     A run cut off goes on from its last sums when it is started again. Returns what results.json holds. Raises InputError, DeviceError, FileExistsError before anything stands in `out`.
     """
     device = choose_device(device)
     say(f"device: {device.why}")
-    kept = pathlib.Path(out).parent / f".{pathlib.Path(out).name}.samples.npz"
-    options = config.options() | {"samples": samples, "repair_hours": repair_h, "relative_error": relative_error}
-    with Run(out, "gridmap adequacy", options, device, PACKAGES, seed=seed, say=say) as folder:
-        with folder.step("read"):
-            inputs = read.load(config)
-            for path in inputs.files:
-                folder.read(path)
-        with folder.step("repair and place"):
-            inputs = regroup.regroup(repair.repair(inputs), config.by)
-            for path in regroup.given_files(config.by):
-                folder.read(path)
+    changes = scenario.read(change) if change else None
+    options = config.options() | wish.options() | ({"scenario": str(change)} if change else {})
+    with Run(out, "gridmap adequacy", options, device, PACKAGES, seed=wish.seed, say=say) as folder:
+        inputs, hours, celsius = _read(config, wish, folder)
         with folder.step("units"):
-            hours = year.hours_of(inputs, config.year) if config.year else inputs.demand.hours
-            system = system_of(inputs, hours, repair_h)
-        with folder.step(f"up to {samples} samples"):
-            groups = _groups(inputs.regions) | _sound(system, seed, device)
-            found = simulate(system, samples, seed, groups=groups, relative_error=relative_error, device=device, keep=kept)
-        with folder.step("tables and layer"):
-            layer = _layer(inputs, found)
-            results = _write(folder.folder, inputs, layer, found, hours)
+            system = system_of(inputs, hours, wish.repair_h, wish.storage, celsius)
+        groups, kept = None, [_sums_file(out, "samples")]
+        with folder.step(f"up to {wish.samples} samples"):
+            groups = _groups(inputs.regions) | _sound(system, wish.seed, device)
+            found = _simulate(system, wish, groups, device, kept[0], say)
+        difference = after = None
+        if change:
+            folder.read(change)
+            with folder.step("the scenario on the same draws"):
+                changed = scenario.apply(inputs, changes, change)
+                kept.append(_sums_file(out, "after"))
+                after = _simulate(system_of(changed, hours, wish.repair_h, wish.storage, celsius), wish, groups, device, kept[1], say, found.samples)
+                difference = paired(after, found)
+        with folder.step("tables and layers"):
+            shown = study_files.layers_of(inputs, found, difference)
+            results = study_files.write(folder.folder, inputs, shown, found, hours, after, difference)
         with folder.step("map"):
-            publish.draw_adequacy(folder.folder / "map.png", layer, results)
+            publish.draw_adequacy(folder.folder / "map.png", shown["adequacy"], results)
+            if change:
+                publish.draw_adequacy_change(folder.folder / "change.png", shown["adequacy_change"], results)
         folder.finish()
-        kept.unlink(missing_ok=True)
-    for line in _headline(results, out):
+        for path in kept:
+            path.unlink(missing_ok=True)
+    for line in study_files.headline(results, out):
         say(line)
     return results
+
+
+def fits(config, out, wish, regions, standard=credit.STANDARD, metric="lold", device="auto", say=print):
+    """`gridmap fits`: how much more steady load each of the regions takes before its LOLE passes the standard, into `out`."""
+    device = choose_device(device)
+    say(f"device: {device.why}")
+    if not standard > 0:
+        raise InputError(f"--standard {standard:g}: give days a year above 0")
+    if metric not in credit.COLUMNS:
+        raise InputError(f"--metric {metric!r}: give {', '.join(credit.COLUMNS)}")
+    options = config.options() | wish.options() | {"fit_regions": list(regions), "standard": standard, "metric": metric}
+    with Run(out, "gridmap fits", options, device, PACKAGES, seed=wish.seed, say=say) as folder:
+        inputs, hours, celsius = _read(config, wish, folder)
+        _known(regions, inputs)
+        with folder.step("units"):
+            system = system_of(inputs, hours, wish.repair_h, wish.storage, celsius)
+        found = {}
+        for region in regions:
+            with folder.step(f"load in {region}"):
+                found[region] = credit.room_for_load(system, region, wish.samples, wish.seed, standard=standard, metric=metric, device=device, scheduler=wish.scheduler)
+        with folder.step("tables"):
+            results = study_files.write_fits(folder.folder, inputs, found, standard, metric, hours, wish)
+        folder.finish()
+    for line in study_files.fits_headline(results, out):
+        say(line)
+    return results
+
+
+def worth(config, out, wish, change, region, metric="eue_mwh", device="auto", say=print):
+    """`gridmap worth`: what a scenario's additions are worth in a region, as load carried and as firm capacity, into `out`."""
+    device = choose_device(device)
+    say(f"device: {device.why}")
+    if metric not in credit.COLUMNS:
+        raise InputError(f"--metric {metric!r}: give {', '.join(credit.COLUMNS)}")
+    changes = scenario.read(change)
+    with Run(out, "gridmap worth", config.options() | wish.options() | {"scenario": str(change), "worth_region": region, "metric": metric}, device,
+             PACKAGES, seed=wish.seed, say=say) as folder:
+        folder.read(change)
+        inputs, hours, celsius = _read(config, wish, folder)
+        _known([region], inputs)
+        with folder.step("units"):
+            make = lambda i: system_of(i, hours, wish.repair_h, wish.storage, celsius)  # noqa: E731
+            before, after = make(inputs), make(scenario.apply(inputs, changes, change))
+            part = after.reach(region)
+            before, after = before.part(part), after.part(part)
+        how = dict(metric=metric, device=device, scheduler=wish.scheduler)
+        with folder.step("load carried"):
+            carried = credit.carries(before, after, region, wish.samples, wish.seed, **how)
+        with folder.step("firm capacity"):
+            firm = credit.firm_equal(before, after, region, wish.samples, wish.seed, **how)
+        with folder.step("tables"):
+            results = study_files.write_worth(folder.folder, region, metric, carried, firm, hours, wish)
+        folder.finish()
+    for line in study_files.worth_headline(results, out):
+        say(line)
+    return results
+
+
+def _read(config, wish, folder):
+    """(inputs repaired and joined, hours, temperatures or None)."""
+    with folder.step("read"):
+        inputs = read.load(config)
+        for path in inputs.files:
+            folder.read(path)
+    with folder.step("repair and place"):
+        inputs = regroup.regroup(repair.repair(inputs), config.by)
+        for path in regroup.given_files(config.by):
+            folder.read(path)
+    hours, celsius = year.hours_of(inputs, config.year) if config.year else inputs.demand.hours, None
+    if wish.temperature:
+        with folder.step("temperatures"):
+            celsius = temperature.read(folder.read(wish.temperature), inputs.regions, hours)
+    return inputs, hours, celsius
+
+
+def _simulate(system, wish, groups, device, kept, say, samples=None):
+    begun = said = time.monotonic()
+
+    def progress(done):
+        nonlocal said
+        if time.monotonic() - said > SAY_S:
+            said = time.monotonic()
+            say(f"  {done:,} of {samples or wish.samples:,} samples, {said - begun:,.0f} s")
+
+    return simulate(system, samples or wish.samples, wish.seed, groups=groups, relative_error=None if samples else wish.relative_error, device=device,
+                    scheduler=wish.scheduler, keep=kept, say=progress)
+
+
+def _sums_file(out, name):
+    return pathlib.Path(out).parent / f".{pathlib.Path(out).name}.{name}.npz"
+
+
+def _known(regions, inputs):
+    ids = inputs.regions["region_id"].astype(str)
+    for region in regions:
+        if region not in set(ids):
+            raise InputError(f"--region {region}: there is no such region; there are {', '.join(ids[:12])} ...")
 
 
 def _groups(regions):
@@ -81,68 +206,7 @@ def _sound(system, seed, device):
     return {SOUND: sound} if 0 < len(sound) < len(first) else {}
 
 
-def _layer(inputs, found):
-    """The layer "adequacy" with the columns that fields.csv names for it, a row a region."""
-    crs, shapes = layers.shapes(inputs)
-    numbers = found.table().iloc[:found.regions].drop(columns=["place", "kind"])
-    into = sum(np.bincount(inputs.corridors[end], inputs.corridors[way], found.regions) for end, way in (("head", "forward_mw"), ("tail", "backward_mw")))
-    known = pd.DataFrame(inputs.regions)[["region_id", "name", "state"]].reset_index(drop=True)
-    table = known.assign(demand_mwh=found.energy_mwh[:found.regions], import_limit_mw=into,
-                         chronic=(numbers["lole_hours"] > CHRONIC * found.count.shape[1]).astype(int)).join(numbers)
-    return layers.layer("adequacy", "adequacy", table, shapes, crs)
-
-
-def _write(folder, inputs, layer, found, hours):
-    geofiles.write_geopackage(folder / "adequacy.gpkg", {"adequacy": layer})
-    geofiles.write_geoparquet(folder, {"adequacy": layer})
-    layer.drop(columns="geometry").to_csv(folder / "regions.csv", index=False, float_format="%.6f")
-    found.table().iloc[found.regions:].to_csv(folder / "groups.csv", index=False, float_format="%.6f")
-    layers.explanations("adequacy").query("layer == 'adequacy'").to_csv(folder / "columns.csv", index=False)
-    inputs.report.to_csv(folder / "repair.csv", index=False)
-    system = found.system
-    pd.DataFrame(dict(hour_utc=[h.strftime("%Y-%m-%dT%H:%MZ") for h in hours], lolp=system.lolp, lolp_error=system.lolp_error,
-                      eue_mwh=system.eue_hour_mwh)).to_csv(folder / "hours.csv", index=False, float_format="%.6f")
-    chronic = layer[layer["chronic"] == 1]
-    results = {
-        "from": hours[0].strftime("%Y-%m-%dT%H:%MZ"), "hours": len(hours), "regions": found.regions, "samples": found.samples, "seed": found.seed,
-        **{place: _numbers(found[place]) for place in found.places[found.regions:]},
-        "chronic": {"value": len(chronic), "unit": "regions", "how": f"short in more than {CHRONIC:.0%} of the hours: look for holes in the data first",
-                    "regions": list(chronic["region_id"]), "eue_mwh": float(chronic["eue_mwh"].sum())},
-        "worst": layer.drop(columns="geometry").nlargest(10, "eue_mwh").query("eue_mwh > 0").to_dict("records"),
-    }
-    write_json(folder / "results.json", results)
-    return results
-
-
-def _numbers(place):
-    numbers = {}
-    for name in NAMES:
-        found = getattr(place, name)
-        unit, how = HOW[name]
-        numbers[name] = {"value": found.value, "unit": unit, "standard_error": found.error, "lower": found.low, "upper": found.high, "how": how}
-    return numbers
-
-
-def _headline(results, out):
-    system = results["system"]
-    yield f"{results['hours']:,} hours from {results['from']}, {results['regions']:,} regions, {results['samples']:,} samples"
-    for name in ("lole_hours", "eue_mwh", "neue_ppm"):
-        number = system[name]
-        yield f"  {name:<12} {number['value']:>14,.3f} {number['unit']}, standard error {number['standard_error']:,.3f}"
-    chronic = results["chronic"]
-    if chronic["value"]:
-        yield f"  {chronic['eue_mwh']:,.0f} MWh of it in {chronic['value']} regions, {chronic['how']}"
-    if SOUND in results:
-        lole, eue = results[SOUND]["lole_hours"], results[SOUND]["eue_mwh"]
-        yield f"  in the others {lole['value']:,.3f} h (standard error {lole['standard_error']:,.3f}), {eue['value']:,.0f} MWh ({eue['standard_error']:,.0f})"
-    yield f"results: {out}"
-
-
-def check(samples, repair_h, relative_error):
-    """Refuse numbers that make no study, by option."""
-    if samples < 2:
-        raise InputError(f"--samples {samples}: draw 2 or more")
-    if not repair_h >= 1:
-        raise InputError(f"--repair-hours {repair_h}: give hours from 1 up")
-    if relative_error is not None and not 0 < relative_error < 1:
-        raise InputError(f"--relative-error {relative_error}: give a share between 0 and 1")
+def distributions(found):
+    """DataFrame, a row a place and class: how long shortages last and how deep the hours short are, a year, with errors."""
+    parts = [found[place].distribution(what).assign(place=place, what=what) for place in found.places for what in ("duration_h", "depth_mw")]
+    return pd.concat(parts, ignore_index=True)[["place", "what", "from", "upto", "a_year", "error"]]
