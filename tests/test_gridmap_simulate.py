@@ -11,6 +11,7 @@ from cukernels import residual_deficit
 
 from gridmap import InputError
 from gridmap.adequacy import System, exact, paired, simulate, solver, spread
+from gridmap.adequacy.tally import Tally
 
 INDEPENDENT = dict(forced_outage_rate=.1, mttr_h=1 / .9)  # fails with chance .1, returns with .9: every hour anew
 
@@ -43,6 +44,17 @@ def three_nodes(limit):
 def two_regions():
     line = pd.DataFrame(dict(tail=["A"], head=["B"], forward_mw=[8.0], backward_mw=[8.0], **INDEPENDENT))
     return System("AB", np.array([[8, 9.0]]), units(("G1", "A", 15), ("G2", "B", 15)), line)
+
+
+def everything():
+    """Derated states, rates by the hour, lines that fail, a battery, a hydro budget and demand that waits."""
+    system = three_nodes(8.0)
+    table = system.units.assign(states=[((5, .1),) if n in ("G2", "G4") else () for n in system.units["name"]], mttr_h=2.0,
+                                season=["cold" if n == "G1" else "" for n in system.units["name"]])
+    return dataclasses.replace(
+        system, units=table, rates=pd.DataFrame({"cold": [.1, .3, .2, .1]}), corridors=system.corridors.assign(forced_outage_rate=.2, mttr_h=2.0),
+        storage=pd.DataFrame(dict(region=["A", "C"], power_mw=[3.0, 2], energy_mwh=[6.0, 4], charge_mw=[3.0, 0], budget=["", "day"], charge_efficiency=.8)),
+        responses=pd.DataFrame(dict(region=["B"], power_mw=[2.0], energy_mwh=[3.0], interest=.1)))
 
 
 def test_published_one_region():
@@ -124,7 +136,7 @@ def test_every_hour_anew_has_the_same_means():
     assert b.lole_hours.error < .7 * a.lole_hours.error and b.mean_duration_h.value < .7 * a.mean_duration_h.value
 
 
-@pytest.mark.parametrize("make", [single_a, lambda: three_nodes(8.0), two_regions])
+@pytest.mark.parametrize("make", [single_a, lambda: three_nodes(8.0), two_regions, everything])
 def test_same_numbers_for_any_block_and_any_processors(make, monkeypatch):
     want = simulate(make(), 500, seed=9)
     monkeypatch.setattr(spread, "BLOCK", 150)
@@ -134,12 +146,12 @@ def test_same_numbers_for_any_block_and_any_processors(make, monkeypatch):
         np.testing.assert_array_equal(getattr(got, name), getattr(want, name))
 
 
-@pytest.mark.parametrize("make", [lambda: three_nodes(8.0), two_regions])
+@pytest.mark.parametrize("make", [lambda: three_nodes(8.0), two_regions, everything])
 def test_same_numbers_on_every_device(xp, make):
     want = simulate(make(), 40, seed=4)
     got = simulate(make(), 40, seed=4, device="cpu" if xp is np else "cuda")
     assert want.system.lole_hours.value > 0
-    for name in ("totals", "count", "kwh", "durations"):
+    for name in ("totals", "plate", *Tally.SUMS, *Tally.KEPT):
         np.testing.assert_array_equal(getattr(got, name), getattr(want, name))
 
 

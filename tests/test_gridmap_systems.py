@@ -140,7 +140,7 @@ def test_pras_chances_that_change(tmp_path):
 def test_folders_that_are_not_read(gmlc, tmp_path):
     with pytest.raises(InputError, match="no such folder"):
         System.read(tmp_path / "nowhere")
-    with pytest.raises(InputError, match="neither gen.csv"):
+    with pytest.raises(InputError, match="neither units.csv"):
         System.read(tmp_path)
     (gmlc / "gen.csv").write_text((gmlc / "gen.csv").read_text().replace("101_CT_1,101", "101_CT_1,999"))
     with pytest.raises(InputError, match="gen.csv: row 0: bus 999 is not in bus.csv"):
@@ -150,4 +150,74 @@ def test_folders_that_are_not_read(gmlc, tmp_path):
         System.read(gmlc)
     (gmlc / "bus.csv").write_text("Bus ID\n1\n")
     with pytest.raises(InputError, match="bus.csv: no column 'Area'"):
+        System.read(gmlc)
+
+
+UNITS = "region,name,capacity_mw,forced_outage_rate,mttr_h,derated_mw,derated_rate\n"
+OWN = {
+    "units.csv": UNITS + "A,G1,10,.1,24,5,.1\nA,G2,10,.1,24,,\nB,G3,20,.05,48,,\n",
+    "load.csv": "hour_utc,B,A\n" + "".join(f"2023-07-01T{h:02}:00Z,{14 + h % 3},{12 + h % 5}\n" for h in range(24)),
+    "corridors.csv": "tail,head,forward_mw,backward_mw,forced_outage_rate,mttr_h\nA,B,5,6,.01,10\n",
+    "storage.csv": "region,power_mw,energy_mwh,charge_efficiency\nB,2,8,.8\n",
+    "weather.csv": "hour_utc,A\n" + "".join(f"2023-07-01T{h:02}:00Z,{h % 4}\n" for h in range(24)),
+}
+
+
+def own(folder, **change):
+    for name, text in {**OWN, **{f"{n}.csv": t for n, t in change.items()}}.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+def test_own_tables(tmp_path):
+    system = System.read(own(tmp_path))
+    assert system.regions == ("B", "A") and system.start == pd.Timestamp("2023-07-01", tz="UTC")
+    assert list(system.units["states"]) == [((5.0, .1),), (), ()] and system.weather[3, 1] == 3 and not system.weather[:, 0].any()
+    assert 0 < simulate(system, 200).system.lole_hours.value < 24
+
+
+@pytest.mark.parametrize("change, words", [
+    (dict(units=UNITS + "A,G1,10,1.1,24,,\n"), "units.csv, row 0: forced_outage_rate is 1.1; give a share of time from 0 to 1"),
+    (dict(units=UNITS + "A,G1,10,.1,24,,\nB,G2,10,.1,0,,\n"), "units.csv, row 1: mttr_h is 0.0; give hours from 1 up"),
+    (dict(units=UNITS + "A,G1,10,.1,24,,\nC,G2,10,.1,9,,\n"), "units.csv, row 1: region is C; give a region of the system"),
+    (dict(load=OWN["load.csv"].replace("T03:00Z,14", "T03:00Z,-14")), "load.csv: row 3: B is -14; give a number from 0 up"),
+    (dict(load=OWN["load.csv"].replace("T03:00Z,14", "T03:00Z,much")), "load.csv: row 3: B is much"),
+    (dict(load=OWN["load.csv"].replace("T05:00Z", "T07:00Z")), "load.csv, row 5: 2023-07-01 07:00:00.00:00 comes after 2023-07-01 04"),
+    (dict(weather=OWN["weather.csv"].replace("Z,", "-05:00,")), "weather.csv is in time zone UTC-05:00 and .*load.csv in UTC; convert both to UTC"),
+    (dict(weather=OWN["weather.csv"].replace("2023-07-01T03:00Z", "2023-07-01T03:00+01:00")), "weather.csv: hour_utc is not all times of one time zone"),
+    (dict(weather="".join(OWN["weather.csv"].splitlines(True)[:10])), "weather.csv has 9 hours from 2023-07-01 00:00:00.00:00 and .*load.csv 24"),
+    (dict(corridors="tail,head,forward_mw,backward_mw\nA,C,5,6\n"), "corridors.csv, row 0: head is C; give a region"),
+    (dict(corridors="tail,head,forward_mw,backward_mw\nA,B,-5,6\n"), "corridors.csv, row 0: forward_mw is -5; give MW from 0 up|forward_mw is -5.0"),
+    (dict(load="hour_utc,A,B,Z\n2023-07-01T00:00Z,1,1,1\n", weather="hour_utc,A\n2023-07-01T00:00Z,1\n"),
+     "region Z, column 2 of the load, is an island: it has load, and no unit, store or corridor serves it; add one, or leave the region out"),
+    (dict(storage="region,power_mw,energy_mwh,charge_efficiency\nB,2,8,1.8\n"), "storage.csv, row 0: charge_efficiency is 1.8"),
+])
+def test_bad_own_tables_are_named(tmp_path, change, words):
+    with pytest.raises(InputError, match=words) as caught:
+        System.read(own(tmp_path, **change))
+    assert "\n" not in str(caught.value) and str(tmp_path) in str(caught.value)
+
+
+@pytest.mark.parametrize("file, old, new, words", [
+    ("gen.csv", None, ("FOR", 3, 1.5), "gen.csv, row 3: forced_outage_rate is 1.5"), ("gen.csv", None, ("MTTR Hr", 2, 0), "gen.csv, row 2: MTTR Hr is 0"),
+])
+def test_bad_published_files_are_named(gmlc, file, old, new, words):
+    column, row, value = new
+    frame = pd.read_csv(gmlc / file)
+    frame[column] = frame[column].astype(float)
+    frame.loc[row, column] = value
+    frame.to_csv(gmlc / file, index=False)
+    with pytest.raises(InputError, match=words):
+        System.read(gmlc)
+
+
+def test_series_of_other_lengths_and_below_zero(gmlc):
+    wind = pd.read_parquet(gmlc / "day_ahead_wind.parquet")
+    wind.iloc[:-1].to_parquet(gmlc / "day_ahead_wind.parquet")
+    with pytest.raises(InputError, match="day_ahead_wind.parquet: 8783 hours, and the load has 8784"):
+        System.read(gmlc)
+    load = pd.read_parquet(gmlc / "day_ahead_load.parquet")
+    load.loc[load.index[7], load.columns[-1]] = -1.0
+    load.to_parquet(gmlc / "day_ahead_load.parquet")
+    with pytest.raises(InputError, match="day_ahead_load.parquet: row 7: 3 is -1.0; give MW from 0 up"):
         System.read(gmlc)

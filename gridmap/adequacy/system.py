@@ -201,8 +201,9 @@ class System:
 
     @classmethod
     def read(cls, path):
-        """A system from a folder laid out as RTS-GMLC (gen.csv, bus.csv, branch.csv, day_ahead_*.parquet or .csv) or RTS-79
-        (generators.csv, hourly_load.csv), or from a .pras file (needs h5py). What of them counts: `files` and `pras`.
+        """A system from a folder of one's own tables (units.csv, load.csv, and corridors, storage, weather ... as `files` says),
+        laid out as RTS-GMLC (gen.csv, bus.csv, branch.csv, day_ahead_*.parquet or .csv) or RTS-79 (generators.csv,
+        hourly_load.csv), or from a .pras file (needs h5py). What of them counts: `files` and `pras`.
         Raises InputError naming the file."""
         from gridmap.adequacy import files
         return files.read(path)
