@@ -44,7 +44,7 @@ def main():
               help="Simplify the polygons' shared borders by about so many pixels; 0 keeps every pixel corner.")
 @click.option("--physics", default="heat,current", show_default=True, metavar="NAMES",
               help="What to solve: heat, current, charge, stress, coupled (current, its heat, the stress of that), several with commas, or "
-                   "all. Heat: 1 K between left and right.")
+                   "all for these five; also junction, transient (heat of --heater) and stiffness. Heat: 1 K between left and right.")
 @click.option("--set", "settings", multiple=True, metavar="NUMBER",
               help="Use this number instead of the library's: Cu.thermal_conductivity=320 (or =low,value,high), or a TOML file. Repeatable.")
 @click.option("--thickness", metavar="LENGTH",
@@ -58,7 +58,12 @@ def main():
 @click.option("--margin", type=click.IntRange(0, 4096), default=0, show_default=True,
               help="Charge: pixels of open surroundings on every side; 0 for a closed box.")
 @click.option("--cold", default="left,right,top,bottom", show_default=True, metavar="SIDES",
-              help="Coupled: sides held at room temperature; the others let no heat through.")
+              help="Coupled, junction, transient: sides held at room temperature; the others let no heat through.")
+@click.option("--heater", metavar="OBJECTS", help="Junction, transient: objects that give off heat evenly, as 3,17.")
+@click.option("--film", default="", metavar="PAIRS", help="Junction, transient: sides that convect, as top=1e4,bottom=50, W/(m2 K).")
+@click.option("--power", type=float, default=1.0, show_default=True, help="Transient: of the heater, W a metre of depth.")
+@click.option("--pulse", default="1ns", show_default=True, metavar="TIME", help="Transient: how long the heater is on.")
+@click.option("--until", metavar="TIME", help="Transient: where it ends; default: twice the pulse.")
 @click.option("--temperature-change", type=float, default=100.0, show_default=True, help="Of the stress, K, the same everywhere.")
 @click.option("--fixed", default="left x,bottom y", show_default=True, metavar="SIDES",
               help="Sides that the stress holds, each alone or with the direction held; the others are free.")

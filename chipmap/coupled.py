@@ -36,6 +36,13 @@ def coupled(sample, named_terminals, volts, cold, fixed, plane):
         if named_terminals:
             raise
         return nothing(f"no coupled problem: {error}")
+    joined = terminals.joined(held, k0 > 0)
+    if not joined.all():
+        i, j = np.argwhere(~joined)[0]
+        why = f"no conductor joins terminals {names[i]} and {names[j]}"
+        if named_terminals:
+            raise InputError(f"{why}: name terminals of one net (column net of objects.csv)")
+        return nothing(f"no coupled problem: {why}, name others with --terminals")
     heater = _Heater(sample, k0, held, volts, sides)
     try:
         rounds = heater.settle()

@@ -110,7 +110,8 @@ class Sample:
     objects: (H, W) int, the object of each pixel, NumPy or CuPy. phase: (K,) phase of each object. candidates: M lists of
     materials that may be a phase, likeliest first, [] for unknown. width_m: (K,) measured. pixel_size_m: (dy, dx).
     thickness_m: of the layer, into the picture, or None: then metals have the resistivity of the bulk. measured:
-    `uncertainty.Measured` edges, or None; samples: how often to solve again with displaced edges.
+    `uncertainty.Measured` edges, or None; samples: how often to solve again with displaced edges. solids: `solve.Solid` by
+    plane and held sides, for the next load on the same.
     """
 
     objects: object
@@ -122,6 +123,7 @@ class Sample:
     thickness_m: float | None = None
     measured: object = None
     samples: int = 0
+    solids: dict = field(default_factory=dict)
 
     @property
     def named(self):

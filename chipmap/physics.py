@@ -15,6 +15,7 @@ CONDUCTOR_OHM_M = 1e-3      # what resists more is insulating here: its conducti
 SIDES = {0: "top to bottom", 1: "left to right"}
 HEAT_K = 1.0                # between the two sides; everything is linear in it
 CURRENT_V = 1e-3
+CLOSE, ROUGH = 1e-6, 1e-5   # of a field whose energy alone is used, which is then right to the square of it
 UNNAMED = "not every phase has a material, name them with --materials, --legend or --process"
 
 
@@ -117,14 +118,14 @@ def _drive(sample, k, axes, drop, unit, drop_unit, flux_unit):
     try:
         solved = conductance(field, axis=axis, dx=dx, dy=dy)
         # a tensor depends on the shape of the pixel only
-        tensor = np.asarray(to_host(effective_conductivity(field, dx=1.0, dy=dy / dx).value))
+        tensor = np.asarray(to_host(effective_conductivity(field, dx=1.0, dy=dy / dx, tolerance=CLOSE).value))
         lower = solved.lower
     except NotConverged as error:
         return f"no field in {unit}: {error}", None
     density = flux_density(field, drop * solved.field, dx, dy)
     driven = Driven(k, drop * solved.field, density, _shares(sample, field, density))
     length, across = (field.shape[axis] * (dy, dx)[axis], field.shape[1 - axis] * (dy, dx)[1 - axis])
-    doubt = _doubt(sample, driven, field, drop, lambda k: conductance(k, axis=axis, dx=dx, dy=dy).value, length / across)
+    doubt = _doubt(sample, driven, field, drop, lambda k: conductance(k, axis=axis, dx=dx, dy=dy, tolerance=ROUGH).value, length / across)
     side = float(solved.value) * length / across
     facts = {
         "unit": unit,
@@ -182,7 +183,7 @@ def _between(sample, k, named, volts):
     density = flux_density(field, potential, dx, dy)
     driven = Driven(k, potential, density, _shares(sample, field, density))
     drive = held[:1].astype(np.float64)
-    told_doubt = _doubt(sample, driven, field, volts, lambda k: Conductor(k, dx, dy, held.any(axis=0)).solve(values=drive).power[0])
+    told_doubt = _doubt(sample, driven, field, volts, lambda k: Conductor(k, dx, dy, held.any(axis=0)).solve(values=drive, tolerance=ROUGH).power[0])
     texts = [str(name) for name in names]
     shown = f"{texts[0]} against {', '.join(texts[1:])}"
     facts = {

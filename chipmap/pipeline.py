@@ -62,7 +62,7 @@ def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, p
             objects = find_objects(named.labels, chip.shown_names(named), picture.pixel_size_m, named.confidence, found.confidence)
         with folder.step("edges"):
             sample = chip.sample_of(prepared, found, named, objects, picture.pixel_size_m, library, thickness_m, samples)
-        answers = solve_all(problems, sample, boundaries, folder.step)
+        answers = solve_all(problems, sample, boundaries, folder.step, say)
         with folder.step("lines"):
             seen = chip.gather(picture, prepared, found, named, objects, sample, answers)
             lines = measure_lines(seen.image, seen.objects, seen.pixel_size_m)

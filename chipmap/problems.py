@@ -10,9 +10,12 @@ from chipmap.charge import charge
 from chipmap.coupled import coupled
 from chipmap.nets import find_nets
 from chipmap.physics import CURRENT_V, conductivity, current, heat
-from chipmap.stresses import stress
+from chipmap.memory import needs
+from chipmap.stresses import stiffness, stress
+from chipmap.warming import junction, pulse
 
-NAMES = ("heat", "current", "charge", "stress", "coupled")
+NAMES = ("heat", "current", "charge", "stress", "coupled")      # what "all" means
+MORE = ("junction", "transient", "stiffness")
 
 
 @dataclass
@@ -20,7 +23,9 @@ class Boundaries:
     """Conditions of the problems. terminals: of the current, as "left,right" or "3,17" (objects), None for sides that are
     joined. voltage: between them, V. temperature_change: K, of the stress. fixed: sides held, as "left x,bottom y".
     plane: "strain" (thick) or "stress" (thin). conductors, margin: of the charge, as of `charge.charge`. cold: sides held
-    at room temperature in the coupled problem, which has the terminals and the voltage of the current."""
+    at room temperature in the coupled problem, which has the terminals and the voltage of the current. heater: objects that
+    give off heat in the junction and the transient problem, whose sides are cold or convect (film: "top=1e4", W/(m2 K));
+    power: W a metre of depth, pulse, until: as "5ns", of the transient."""
 
     terminals: str | None = None
     voltage: float = CURRENT_V
@@ -30,24 +35,34 @@ class Boundaries:
     conductors: str | None = None
     margin: int = 0
     cold: str = "left,right,top,bottom"
+    heater: str | None = None
+    film: str = ""
+    power: float = 1.0
+    pulse: str = "1ns"
+    until: str | None = None
 
 
 def chosen(text):
     """("heat", "current", ...) of "heat,current" or "all"; InputError for what is no physics."""
     words = [word.strip() for word in text.split(",") if word.strip()]
-    if words == ["all"]:
-        return NAMES
-    if not words or set(words) - set(NAMES):
-        raise InputError(f"physics {text!r} is unknown: use {','.join(NAMES)}, some of them, or all")
-    return tuple(name for name in NAMES if name in words)
+    words = [name for word in words for name in (NAMES if word == "all" else (word,))]
+    if not words or set(words) - {*NAMES, *MORE}:
+        raise InputError(f"physics {text!r} is unknown: use {','.join(NAMES + MORE)}, some of them, or all for the first five")
+    return tuple(name for name in NAMES + MORE if name in words)
 
 
-def solve_all(names, sample, boundaries, step):
-    """{name: Answer} of the chosen physics; `step(name)` is the run's clock. Also the net of each object, as a column."""
+def solve_all(names, sample, boundaries, step, say=lambda line: None):
+    """{name: Answer} of the chosen physics; `step(name)` is the run's clock. Also the net of each object, as a column.
+
+    say: told beforehand how much memory the solves take at most.
+    """
     answers = {}
+    if names:
+        say(f"memory for the solves: at most {needs(names, sample.objects.shape, boundaries) / 1e9:.2g} GB beside the picture")
     for name in names:
         with step(name):
             answers[name], _ = _solve(name, sample, boundaries)
+    sample.solids.clear()
     with step("nets"):
         if answers:
             answers[names[0]].columns["net"] = _nets(sample)
@@ -75,6 +90,12 @@ def _solve(name, sample, boundaries):
         return charge(sample, boundaries.conductors, boundaries.margin), None
     if name == "coupled":
         return coupled(sample, boundaries.terminals, boundaries.voltage, boundaries.cold, boundaries.fixed, boundaries.plane), None
+    if name == "junction":
+        return junction(sample, boundaries.heater, boundaries.cold, boundaries.film), None
+    if name == "transient":
+        return pulse(sample, boundaries.heater, boundaries.cold, boundaries.film, boundaries.power, boundaries.pulse, boundaries.until), None
+    if name == "stiffness":
+        return stiffness(sample, boundaries.plane), None
     return stress(sample, boundaries.temperature_change, boundaries.fixed, boundaries.plane), None
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from cukernels.backend import array_module, to_host
 from cukernels.elastic import divergence, elasticity, interior, solve, strain
+from cukernels.rigid import RigidMultigrid
 
 SIDES = {"top": np.s_[:, 0], "bottom": np.s_[:, -1], "left": np.s_[:, :, 0], "right": np.s_[:, :, -1]}
 TOLERANCE = 1e-8
@@ -56,6 +57,33 @@ def effective_stiffness(E, nu, dx=1.0, dy=1.0, plane="strain", alpha=None):
     return Stiffness(value, iterations, None if alpha is None else -np.linalg.solve(value, mean[:, 3]))
 
 
+class Solid:
+    """A picture of elastic properties with its held sides; set up once, for any number of loads. Arguments as of `thermal_stress`."""
+
+    def __init__(self, E, nu, dx=1.0, dy=1.0, plane="strain", fixed=()):
+        self.lam, self.mu = plane_moduli(E, nu, plane)
+        self.E, self.nu, self.plane = E, nu, plane
+        self.operator = elasticity(self.lam, self.mu, dx, dy, fixed=_held(array_module(self.lam), self.lam.shape, fixed))
+        self._multigrid = None
+
+    def thermal_stress(self, alpha, temperature_change, tolerance=TOLERANCE):
+        """`Stress` under a change of temperature, as of `thermal_stress`."""
+        xp = array_module(self.lam)
+        E, nu = xp.asarray(self.E), xp.asarray(self.nu)
+        free = _free_stress(E, nu, alpha, temperature_change, self.plane)
+        load = divergence(self.operator, free[None])
+        if self._multigrid is None:
+            self._multigrid = RigidMultigrid(self.operator)
+        u, iterations = solve(self.operator, load, tolerance=tolerance, multigrid=self._multigrid)
+        xx, yy, xy = _stress(self.lam, self.mu, strain(self.operator, u))[0] - free
+        zz = xp.zeros_like(xx)
+        if self.plane == "strain":
+            zz = xp.where(E != 0, nu * (xx + yy) - E * alpha * temperature_change, 0.0)
+        mises = xp.sqrt(((xx - yy) ** 2 + (yy - zz) ** 2 + (zz - xx) ** 2) / 2 + 3 * xy**2)
+        mean, radius = (xx + yy) / 2, xp.sqrt(((xx - yy) / 2) ** 2 + xy**2)
+        return Stress(interior(u)[0].copy(), xp.stack([xx, yy, xy, zz]), mises, xp.stack([mean + radius, mean - radius]), iterations)
+
+
 def thermal_stress(E, nu, alpha, temperature_change, dx=1.0, dy=1.0, plane="strain", fixed=()):
     """Displacement and stress under a change of temperature.
 
@@ -63,20 +91,9 @@ def thermal_stress(E, nu, alpha, temperature_change, dx=1.0, dy=1.0, plane="stra
     temperature_change: K, a number or (H, W). plane: "strain" (thickness held) or "stress" (free to thicken).
     fixed: sides that are held, of "left", "right", "top", "bottom", each alone or with the direction held, as in
     "bottom y"; other sides are free. A part that nothing holds comes back with a rigid motion of no meaning, its stress
-    is exact. Returns `Stress` (arrays of the kind given). Raises ValueError, NotConverged.
+    is exact. Returns `Stress` (arrays of the kind given). Raises ValueError, NotConverged. `Solid` serves several loads.
     """
-    lam, mu = plane_moduli(E, nu, plane)
-    operator = elasticity(lam, mu, dx, dy, fixed=_held(array_module(lam), lam.shape, fixed))
-    free = _free_stress(E, nu, alpha, temperature_change, plane)
-    u, iterations = solve(operator, divergence(operator, free[None]), tolerance=TOLERANCE)
-    xp = array_module(lam)
-    xx, yy, xy = _stress(lam, mu, strain(operator, u))[0] - free
-    zz = xp.zeros_like(xx)
-    if plane == "strain":
-        zz = xp.where(xp.asarray(E) != 0, xp.asarray(nu) * (xx + yy) - xp.asarray(E) * alpha * temperature_change, 0.0)
-    mises = xp.sqrt(((xx - yy) ** 2 + (yy - zz) ** 2 + (zz - xx) ** 2) / 2 + 3 * xy**2)
-    mean, radius = (xx + yy) / 2, xp.sqrt(((xx - yy) / 2) ** 2 + xy**2)
-    return Stress(interior(u)[0].copy(), xp.stack([xx, yy, xy, zz]), mises, xp.stack([mean + radius, mean - radius]), iterations)
+    return Solid(E, nu, dx, dy, plane, fixed).thermal_stress(alpha, temperature_change)
 
 
 def plane_moduli(E, nu, plane):

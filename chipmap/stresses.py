@@ -6,9 +6,10 @@ from cukernels.backend import NotConverged, array_module
 from chipmap import InputError
 from chipmap.answer import Answer, Picture, by_object, nothing
 from chipmap.physics import UNNAMED
-from chipmap.solve import thermal_stress
+from chipmap.solve import Solid, effective_stiffness
 
 GPA = 1e9
+TOLERANCE = 1e-6    # of the displacement, in the energy norm
 
 
 def stress(sample, temperature_change, fixed, plane, what="uniform change of temperature"):
@@ -22,12 +23,13 @@ def stress(sample, temperature_change, fixed, plane, what="uniform change of tem
         return nothing(f"no stress: {UNNAMED}")
     xp = array_module(sample.objects)
     dy, dx = sample.pixel_size_m
-    modulus, ratio, expansion = (xp.asarray(sample.per_object(name).value * scale)[sample.objects] for name, scale in
-                                 (("youngs_modulus_gpa", GPA), ("poisson_ratio", 1.0), ("expansion_1e6_per_k", 1e-6)))
+    modulus, ratio, expansion = _properties(sample)
     sides = tuple(part.strip() for part in fixed.split(",") if part.strip())
     # lengths in units of a pixel: metres would leave the range of single precision
     try:
-        solved = thermal_stress(modulus / GPA, ratio, expansion, temperature_change, 1.0, dy / dx, plane, sides)
+        if (plane, sides) not in sample.solids:
+            sample.solids[plane, sides] = Solid(modulus / GPA, ratio, 1.0, dy / dx, plane, sides)
+        solved = sample.solids[plane, sides].thermal_stress(expansion, temperature_change, TOLERANCE)
     except NotConverged as error:
         return nothing(f"no stress: {error}")
     except ValueError as error:
@@ -53,6 +55,36 @@ def stress(sample, temperature_change, fixed, plane, what="uniform change of tem
     return Answer(facts, {"displacement_m": xp.moveaxis(solved.displacement, 0, 2) * dx},
                   {"von_mises_pa": mises, **tensors}, columns,
                   pictures=[Picture("von_mises.png", mises, "von Mises stress", "Pa", f"{title}, {fixed or 'nothing'} held", "magma", 0.999)])
+
+
+def stiffness(sample, plane):
+    """Effective stiffness and thermal expansion of the picture repeated both ways, as an Answer without fields.
+
+    sample: `library.Sample`. plane: "strain" or "stress". Raises InputError for materials without the property.
+    """
+    if not sample.named:
+        return nothing(f"no stiffness: {UNNAMED}")
+    modulus, ratio, expansion = _properties(sample)
+    dy, dx = sample.pixel_size_m
+    try:
+        solved = effective_stiffness(modulus / GPA, ratio, 1.0, dy / dx, plane, expansion)
+    except NotConverged as error:
+        return nothing(f"no stiffness: {error}")
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    facts = {"stiffness": {"value": (solved.value * GPA).tolist(), "upper": (solved.value * GPA).tolist(), "unit": "Pa",
+                           "order": "xx, yy, xy with engineering shear; x right, y down", "boundary": "periodic", "plane": plane},
+             "expansion": {"value": solved.expansion.tolist(), "unit": "1/K", "order": "xx, yy, xy"}, "iterations": int(solved.iterations)}
+    pair = np.indices((3, 3)).reshape(2, -1)
+    names = np.array(["xx", "yy", "xy"])
+    return Answer(facts, tables={"stiffness.csv": {"row": names[pair[0]], "column": names[pair[1]], "stiffness_pa": solved.value.ravel() * GPA}})
+
+
+def _properties(sample):
+    """Young's modulus in Pa, Poisson's ratio and expansion in 1/K of each pixel."""
+    xp = array_module(sample.objects)
+    return (xp.asarray(sample.per_object(name).value * scale)[sample.objects] for name, scale in
+            (("youngs_modulus_gpa", GPA), ("poisson_ratio", 1.0), ("expansion_1e6_per_k", 1e-6)))
 
 
 def _energy(xp, solved, modulus, ratio, plane):

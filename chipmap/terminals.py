@@ -2,6 +2,7 @@
 
 import numpy as np
 from cukernels.backend import array_module, to_host
+from cukernels.components import pieces
 
 from chipmap import InputError
 
@@ -44,6 +45,24 @@ def nodes(names, objects, conducting):
         held.append(node)
     _apart(names, held)
     return xp.stack(held)
+
+
+def joined(held, conducting):
+    """(T, T) bool NumPy: which terminals conducting pixels join, through edges or corners, straight or by way of others.
+
+    held: (T, H+1, W+1) bool, as of `nodes`. conducting: (H, W) bool.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+    labels, count = pieces(conducting, connectivity=8)
+    links = []
+    for t, nodes_of in enumerate(held):
+        touched = nodes_of[:-1, :-1] | nodes_of[1:, :-1] | nodes_of[:-1, 1:] | nodes_of[1:, 1:]
+        links += [(t, len(held) + int(n)) for n in np.unique(to_host(labels[touched])) if n]
+    rows, columns = np.array(links).reshape(-1, 2).T
+    size = len(held) + count + 1
+    _, group = connected_components(coo_array((np.ones(len(rows)), (rows, columns)), shape=(size, size)), directed=False)
+    return group[:len(held), None] == group[:len(held)]
 
 
 def corners(xp, mask):

@@ -15,7 +15,7 @@ from cukernels.stencil import apply, conduction, embed, interior
 from .conduction import Conductor
 
 _GAMMA = 1 - 0.5**0.5
-_HALVINGS = 40
+_FIRST, _HALVINGS = 6, 40
 _CLOSE = 1e-7  # of every linear solve, relative to what the step changes
 
 
@@ -49,9 +49,11 @@ def transient(conductivity, capacity, source: Callable, times, dx=1.0, dy=1.0, f
     now = xp.zeros(body.shape) if start is None else xp.asarray(start).astype(np.float64)
     if now.shape != body.shape:
         raise ValueError(f"start has shape {now.shape}: give one temperature a node, {body.shape}")
-    first, kept, steps, rejected, largest, at = now, [], [], 0, 0.0, 0.0
+    first, kept, steps, rejected, largest, at, h = now, [], [], 0, 0.0, 0.0, None
     for until in sorted({float(t) for t in (*times, *breaks) if 0 < t <= times[-1]}):
-        length, halved, place = until - at, 6, 0
+        # from a jump of the source on with small steps, else with those that have been good
+        length, place = until - at, 0
+        halved = _FIRST if h is None else max(0, int(np.ceil(np.log2(length / h) - 1e-6)))
         while place < 2**halved:
             h = length / 2**halved
             t = at + place * h
@@ -67,7 +69,7 @@ def transient(conductivity, capacity, source: Callable, times, dx=1.0, dy=1.0, f
             # the estimate falls with the square of the step
             while halved > 0 and place % 2 == 0 and error < tolerance * largest / 6:
                 halved, place, error = halved - 1, place // 2, 4 * error
-        at = until
+        at, h = until, None if until in breaks else h
         if at in times:
             kept.append(now)
     return Transient(times, xp.stack(kept), np.array(steps), rejected)
@@ -107,6 +109,7 @@ class _Body:
         return conductor.solve(sources=load[None], tolerance=_CLOSE).potential[0]
 
     def _matrix(self, h, storing):
+        h = float(f"{h:.9g}")  # steps between equally spaced times differ by rounding
         if h not in self._matrices:
             if len(self._matrices) == 3:
                 del self._matrices[next(iter(self._matrices))]

@@ -26,14 +26,25 @@ _BATCH = 8  # fluxes relaxed side by side
 def terminal_bound(k, terminals, inflow, dx, dy, tolerance):
     """(K, K) NumPy, below the conductance matrix between K terminals in the sense of quadratic forms.
 
-    k: (H, W) conductivity, >= 0, infinite in a perfect conductor that is no terminal. terminals: (H, W) int, 0 or 1 .. K, perfect conductors, none touching another; all
-    else about the picture is insulated. inflow: (L, H + 1, W + 1) current into the nodes of the terminals, in L
+    k: (H, W) conductivity, >= 0, infinite in a perfect conductor that is no terminal. terminals: (H, W) int, 0 or 1 .. K,
+    perfect conductors, none touching another; all else about the picture is insulated. inflow: (L, H + 1, W + 1) current into the nodes of the terminals, in L
     patterns that should nearly span all that can flow: only how it splits over the parts of a terminal is used.
     """
     xp = array_module(k)
     host_terminals, host_k = to_host(terminals), to_host(k)
     across, down = _carried(host_k > 0, host_terminals, to_host(inflow))
     injected = _injected(across, down, host_terminals)
+    power = _bound_of(k, terminals, across, down, dx, dy, tolerance)
+    # any combination c of the patterns bounds v.G v >= 2 c.(I v) - c.(P c); the best one gives I' P^-1 I
+    size, direction = np.linalg.eigh(power)
+    kept = size > 1e-11 * max(size[-1], 0)
+    root = (direction[:, kept] / np.sqrt(size[kept])).T @ injected
+    return root.T @ root
+
+
+def _bound_of(k, terminals, across, down, dx, dy, tolerance):
+    """(L, L) least powers of fluxes through pixel edges, (L, H, W + 1) to the right and (L, H + 1, W) down, NumPy."""
+    xp = array_module(k)
     void = (k == 0) & (terminals == 0)
     labels, _ = pieces(void, connectivity=8)
     nodes = at_nodes(labels)
@@ -47,12 +58,26 @@ def terminal_bound(k, terminals, inflow, dx, dy, tolerance):
     across, down = xp.asarray(across), xp.asarray(down)
     flux = across[:, :, :-1], across[:, :, 1:], down[:, :-1], down[:, 1:]
     resistivity = xp.where((k > 0) & (terminals == 0), 1 / xp.where(k > 0, k, 1), 0)
-    power = _least_power(resistivity, flux, void & ~outside[labels], xp.where(held, 0, nodes), held, dx, dy, (False, False), tolerance)
-    # any combination c of the patterns bounds v.G v >= 2 c.(I v) - c.(P c); the best one gives I' P^-1 I
-    size, direction = np.linalg.eigh(power)
-    kept = size > 1e-11 * max(size[-1], 0)
-    root = (direction[:, kept] / np.sqrt(size[kept])).T @ injected
-    return root.T @ root
+    return _least_power(resistivity, flux, void & ~outside[labels], xp.where(held, 0, nodes), held, dx, dy, (False, False), tolerance)
+
+
+def source_bound(k, sink, source, dx, dy, tolerance):
+    """Not below the power at which `source` flows to `sink`, the resistance times the source's square; inf without a way.
+
+    k: (H, W) conductivity, >= 0. sink: (H, W) bool NumPy, one perfect conductor; all else about the picture is insulated.
+    source: (H, W) NumPy, what each pixel gives off, spread evenly in it.
+    """
+    xp = array_module(k)
+    terminals = sink.astype(np.int32)
+    host_k = to_host(k)
+    reach = ((host_k > 0) | sink).astype(np.uint8)
+    order, parent = _trees(sink, reach)
+    load = source.ravel().copy()
+    if (load[parent == -2] != 0).any():
+        return np.inf
+    across, down = np.zeros((1, k.shape[0], k.shape[1] + 1)), np.zeros((1, k.shape[0] + 1, k.shape[1]))
+    _carry(order, parent, load, across[0], down[0])
+    return float(_bound_of(k, xp.asarray(terminals), across, down, dx, dy, tolerance)[0, 0])
 
 
 def periodic_bound(k, dx, dy, tolerance):
@@ -80,8 +105,9 @@ def periodic_bound(k, dx, dy, tolerance):
 
 
 def _least_power(resistivity, flux, stiff, groups, held, dx, dy, periodic, tolerance):
-    """(L, L) powers of the L fluxes once each has taken on the curl that lessens its power most."""
-    xp = array_module(resistivity)
+    """(L, L) powers of the L fluxes once each has taken on the curl that lessens its power most, to the tolerance squared:
+    every curl gives a bound, so 1e-6 is enough."""
+    xp, tolerance = array_module(resistivity), max(tolerance, 1e-6)
     scale = float(resistivity.max()) or 1.0
     resistivity = resistivity / scale
     least = float(xp.where(resistivity > 0, resistivity, 1).min())

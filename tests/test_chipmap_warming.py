@@ -1,0 +1,99 @@
+"""Junction, pulse, effective stiffness and the stated memory, as `chipmap run` gives them."""
+
+import tracemalloc
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+
+from chipmap import InputError
+from chipmap.library import Library, Sample
+from chipmap.memory import needs
+from chipmap.problems import Boundaries, chosen, solve_all
+from chipmap.warming import junction, parse_time, pulse
+
+DX, NX, NY = 20e-9, 50, 4
+K, CAPACITY = 400.0, 3.45e6
+
+
+def bar():
+    """Copper, 1 um long, in two halves: objects 0 and 1."""
+    objects = np.zeros((NY, NX), int)
+    objects[:, NX // 2:] = 1
+    return Sample(objects, np.zeros(2, int), [["Cu"]], np.ones(2), (DX, DX), Library([f"Cu.thermal_conductivity={K}"]))
+
+
+def test_junction_of_a_bar():
+    answer = junction(bar(), "0,1", "left", "")
+    told, width = answer.facts["thermal_resistance"], NY * DX
+    assert told["lower"] == told["value"] == pytest.approx(NX * DX / (3 * K * width), rel=1e-3)
+    assert told["lower"] < NX * DX / (3 * K * width) < told["upper"]
+    assert answer.facts["peak"]["value"] == pytest.approx(NX * DX / (2 * K * width), rel=1e-6)
+    one = junction(bar(), "1", "", "left=1e6").facts["thermal_resistance"]
+    length = NX * DX
+    assert one["upper"] is None and one["value"] == pytest.approx(1 / (1e6 * width) + (length / 2 + length / 6) / (K * width), rel=1e-3)
+
+
+def test_pulse_of_a_bar_is_the_series():
+    """Carslaw and Jaeger 3.4: held at one end, heated evenly."""
+    scale = (NX * DX)**2 * CAPACITY / K
+    watts, on = 3.0, 0.4 * scale
+    answer = pulse(bar(), "0,1", "left", "", watts, f"{on:.12g}s")
+    n = 2 * np.arange(400) + 1
+    per_volume = watts / (NX * NY * DX * DX)
+    at_end = per_volume * (NX * DX)**2 / (2 * K) * (1 - (32 / np.pi**3 * (-1.0)**(n // 2) / n**3 * np.exp(-(n * np.pi / 2)**2 * 0.4)).sum())
+    assert answer.facts["highest_temperature_rise"]["value"] == pytest.approx(at_end, rel=3e-3)
+    assert answer.facts["highest_temperature_rise"]["at_s"] == pytest.approx(on, rel=0.05)
+    table = answer.tables["transient.csv"]
+    assert len(table["time_s"]) == 10 and table["time_s"][-1] == pytest.approx(2 * on)
+    assert np.argmax(table["mean_rise_of_heater_k"]) == 4                         # the end of the pulse
+    assert answer.points["pulse_rise_k"].max() == pytest.approx(at_end, rel=3e-3)
+
+
+def test_all_means_five_and_more_can_be_named():
+    assert chosen("all") == ("heat", "current", "charge", "stress", "coupled")
+    assert chosen("transient, all")[-1] == "transient" and chosen("stiffness") == ("stiffness",)
+
+
+@pytest.mark.parametrize("how, words", [
+    (dict(heater=None), "needs a heater"), (dict(heater="7"), "heater '7' is no object"), (dict(cold="back"), "cold sides 'back'"),
+    (dict(cold=""), "no way out"), (dict(film="top"), "film 'top' can't be read"), (dict(film="top=-1"), "can't be read"),
+    (dict(pulse="5"), "pulse '5' is not a time"), (dict(pulse="-5ns"), "not a time"), (dict(until="5 parsec"), "end '5 parsec' is not a time"),
+    (dict(power=np.nan), "power nan")])
+def test_what_cannot_be_used(how, words):
+    boundaries = Boundaries(**dict(heater="0", cold="left") | how)
+    with pytest.raises(InputError, match=words):
+        solve_all(("transient",), bar(), boundaries, nullcontext, lambda line: None)
+
+
+def test_a_time_has_a_unit():
+    assert [parse_time(text, "pulse") for text in ("5ns", " 2.5 us ")] == pytest.approx([5e-9, 2.5e-6])
+
+
+def blocks(n=160):
+    """Oxide and copper in blocks of 8 pixels, no part of which is alike."""
+    from cukernels.components import pieces
+    phases = np.kron(np.random.default_rng(0).integers(0, 2, (n // 8, n // 8)), np.ones((8, 8), np.int32)).astype(np.int32)
+    phases[n // 2 - 6:n // 2 + 6] = phases[n // 4 - 6:n // 4 + 6] = 1
+    phases[n // 4 + 6:n // 4 + 9] = 0
+    objects = pieces(phases, background=None)[0] - 1
+    phase = np.zeros(objects.max() + 1, int)
+    phase[objects.ravel()] = phases.ravel()
+    return Sample(objects, phase, [["SiO2"], ["Cu"]], np.full(len(phase), 16e-9), (2e-9, 2e-9))
+
+
+@pytest.mark.parametrize("name", ["heat", "current", "charge", "stress", "coupled", "junction", pytest.param("transient", marks=pytest.mark.slow), "stiffness"])
+def test_memory_stays_below_what_is_stated(name):
+    boundaries, said = Boundaries(heater="0"), []
+    solve_all((name,), blocks(32 if name == "transient" else 64), boundaries, lambda step: nullcontext(), said.append)         # compiled and imported
+    sample = blocks(96 if name == "transient" else 160)                             # hundreds of steps
+    tracemalloc.start()
+    answers = solve_all((name,), sample, boundaries, lambda step: nullcontext(), said.append)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert answers[name].facts.get("note") is None
+    assert 0.5 * needs((name,), sample.objects.shape, boundaries) < peak < needs((name,), sample.objects.shape, boundaries)
+    assert said[0].startswith("memory for the solves: at most")
+    if name == "stiffness":
+        c = np.array(answers[name].facts["stiffness"]["value"])
+        assert np.abs(c - c.T).max() < 1e-6 * c.max() and 70e9 < c[0, 0] < 200e9 and answers[name].facts["expansion"]["value"][0] > 0

@@ -1,0 +1,66 @@
+"""Thermal resistance from a junction to the sides, by hand and between its bounds."""
+
+import numpy as np
+import pytest
+from cukernels.backend import to_host
+
+from chipmap.solve import thermal_resistance
+
+
+def test_a_bar_that_heats_itself(xp):
+    """Mean L / (3 k A), hottest end L / (2 k A); the far end alone L / (k A), less half a pixel's own third."""
+    k = xp.full((3, 40), 2.0)
+    got = thermal_resistance(k, xp.ones((3, 40), bool), 0.5, 0.25, cold=["left"])
+    length, area = 20.0, 0.75
+    assert got.peak == pytest.approx(length / (2 * 2 * area), rel=1e-7)
+    assert got.value == pytest.approx(length / (3 * 2 * area), rel=1e-3)
+    assert got.lower < length / (3 * 2 * area) <= got.upper * (1 + 1e-12) < 1.001 * got.lower  # straight fluxes are exact
+    end = np.zeros((3, 40), bool)
+    end[:, -1] = True
+    got = thermal_resistance(k, xp.asarray(end), 0.5, 0.25, cold=["left"])
+    exact = (length - 0.5 + 0.5 / 3) / (2 * area)
+    assert got.lower < exact <= got.upper * (1 + 1e-12) and got.upper / got.lower < 1.01
+
+
+def test_a_film_comes_on_top(xp):
+    """In series: bar and convecting side, 1 / (h A)."""
+    k, all_ = xp.full((4, 30), 2.0), xp.ones((4, 30), bool)
+    cold, film = thermal_resistance(k, all_, cold=["right"]), thermal_resistance(k, all_, cold=(), film={"right": 0.1})
+    assert film.value - cold.value == pytest.approx(1 / (0.1 * 4), rel=1e-7)
+    assert film.upper is None and to_host(film.temperature)[:, -1].mean() == pytest.approx(1 / (0.1 * 4), rel=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_bounds_nest_as_pixels_are_halved(seed):
+    rng = np.random.default_rng(seed)
+    k, hot = rng.choice([0.0, 1.0, 30.0], (10, 12), p=[0.2, 0.5, 0.3]), np.zeros((10, 12), bool)
+    hot[3:6, 4:8] = True
+    k[hot], k[6:, 5] = 5.0, 1.0
+    got = [thermal_resistance(np.kron(k, np.ones((m, m))), np.kron(hot, np.ones((m, m))), 1 / m, 0.7 / m, cold=["bottom", "right"]) for m in (1, 2, 4)]
+    for coarse, fine in zip(got, got[1:]):
+        assert coarse.lower <= fine.lower <= fine.upper <= coarse.upper * (1 + 1e-9)
+    assert got[-1].upper < 1.3 * got[-1].lower
+
+
+def test_heat_in_is_heat_out():
+    k = np.random.default_rng(0).choice([1.0, 50.0], (20, 20))
+    hot = np.zeros((20, 20))
+    hot[8:12, 8:12] = 1
+    got = thermal_resistance(k, hot, cold=["top"], film={"left": 0.3})
+    u = got.temperature
+    out = (0.3 * (u[:-1, 0] + u[1:, 0]) / 2).sum()
+    from chipmap.solve import Conductor
+    fixed = np.zeros((21, 21), bool)
+    fixed[0] = True
+    flow = Conductor(k, fixed=fixed).solve(values=u[None], start=u[None], tolerance=1.0).inflow[0][0].sum()
+    assert out - flow == pytest.approx(1.0, rel=1e-6)
+
+
+@pytest.mark.parametrize("change, words", [
+    (dict(junction=np.zeros((4, 4))), "at least one set"), (dict(junction=np.ones((3, 4))), "one flag a pixel"), (dict(cold=["back"]), "side 'back' is unknown"),
+    (dict(cold=()), "no way out"), (dict(film={"bottom": 1.0}), "choose one of the two"), (dict(film={"top": np.nan}), "film coefficient nan"),
+    (dict(conductivity=np.where(np.arange(4)[:, None] == 2, 0, 1.0) * np.ones((4, 4))), "island"), (dict(conductivity=-np.ones((4, 4))), "row 0, column 0")])
+def test_bad_questions(change, words):
+    how = dict(conductivity=np.ones((4, 4)), junction=np.arange(16).reshape(4, 4) < 4, cold=["bottom"]) | change
+    with pytest.raises(ValueError, match=words):
+        thermal_resistance(**how)
