@@ -243,6 +243,18 @@ def _first(drawn, out):
 
 
 @main.command()
+@click.argument("run", type=click.Path(file_okay=False))
+@click.option("-o", "--out", type=click.Path(dir_okay=False), help="The file; default: report.html in the folder of RUN.")
+@click.option("--quiet", is_flag=True, help="Say nothing unless something is wrong.")
+def report(run, out, quiet):
+    """One HTML file of RUN (of gridmap run, where, compare, adequacy): interactive map, tables, method, hashes; opens from disk."""
+    with refusing():
+        from gridmap.page import document
+
+        document.write(run, out, _say(quiet))
+
+
+@main.command()
 @click.argument("runs", nargs=-1, metavar="[RUN]...", type=click.Path(file_okay=False))
 @click.option("--config", type=FILE, help="TOML of `gridmap run` where no RUN is given; default: the bundled 48 states.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen; anything else lets others of the network in.")

@@ -43,9 +43,14 @@ class Plane:
 def plane_of(inputs):
     """(Plane, (R,) the regions' polygons in metres)."""
     crs, areas = layers.shapes(inputs)
+    return around(crs, areas), areas
+
+
+def around(crs, areas):
+    """The Plane on which polygons in the metres of crs lie."""
     west, south, east, north = shapely.total_bounds(areas)
     span = max(east - west, north - south) / FILLS
-    return Plane(crs, (west + east - span) / 2, (south + north + span) / 2, span), areas
+    return Plane(crs, (west + east - span) / 2, (south + north + span) / 2, span)
 
 
 def regions(plane, areas):

@@ -83,8 +83,8 @@ def table(head, rows, classes=""):
     rows = list(rows)
     right = [rows and all(isinstance(row[i], int | float) or row[i] == "" for row in rows) and any(row[i] != "" for row in rows) for i in range(len(head))]
     titles = "".join(f'<th{" class=number" if at_right else ""}>{text(h)}</th>' for h, at_right in zip(head, right))
-    return (f'<table class="{classes}"><thead><tr>{titles}</tr></thead><tbody>'
-            + "".join(f"<tr>{''.join(map(cell, row))}</tr>" for row in rows) + "</tbody></table>")
+    return (f'<div class="table"><table class="{classes}"><thead><tr>{titles}</tr></thead><tbody>'
+            + "".join(f"<tr>{''.join(map(cell, row))}</tr>" for row in rows) + "</tbody></table></div>")
 
 
 class Raw:
