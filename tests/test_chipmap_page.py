@@ -320,3 +320,42 @@ def test_levels_on_disk_are_means(tmp_path):
     assert [level.shape for level in opened.levels] == [(1301, 2203), (651, 1102), (326, 551), (163, 276)] and opened.sized
     wide = np.pad(grey, ((0, 1), (0, 1)), mode="edge").reshape(651, 2, 1102, 2).astype(int)
     assert (opened.levels[1] == (wide.sum(axis=(1, 3)) + 2) // 4).all()
+
+
+@pytest.mark.parametrize("words, said", [
+    (["serve", "nowhere", "--no-browser"], "is not there"), (["serve", ".", "--no-browser"], "neither a run"), (["report", "."], "is no folder"),
+])
+def test_commands_say_what_is_wrong(tmp_path, monkeypatch, words, said):
+    from click.testing import CliRunner
+
+    from chipmap.__main__ import main
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 2 and said in done.output and is_sentence(done.output)
+    assert not list(tmp_path.iterdir())
+
+
+def test_serve_prints_its_address_and_listens_on_this_machine_alone(folder):
+    import os
+    import pathlib
+    import re
+    import subprocess
+    import sys
+    need_pages()
+    root = pathlib.Path(__file__).parent.parent
+    process = subprocess.Popen([sys.executable, "-m", "chipmap", "serve", str(folder / "chip.png"), "--no-browser"], stdout=subprocess.PIPE, text=True,
+                               cwd=root, env=os.environ | {"PYTHONPATH": f"{root}:{root / 'kernels'}", "PYTHONUNBUFFERED": "1"})
+    try:
+        address = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())[0]
+        assert ask(address, "/api/shelf")[1]["items"] == [{"id": "0", "name": "chip.png", "run": False}]
+        assert ask(address, "/api/shelf", Host="evil.example")[0] == 421
+        assert ask(address, "/api/shelf", Origin="http://evil.example")[0] == 403
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def test_a_warm_server_is_ready():
+    need_pages()
+    from chipmap.page.app import warm_up
+    warm_up()

@@ -25,7 +25,7 @@ from chipmap.page.between import between
 from chipmap.page.documents import Document
 from chipmap.page.export import FILES, export
 from chipmap.page.intake import kind_of
-from chipmap.page.pictures import open_picture
+from chipmap.page.pictures import Opened, open_picture
 from chipmap.page.probe import outline, probe
 from chipmap.page.runs import open_run
 from chipmap.problems import NAMES
@@ -99,6 +99,16 @@ def make_app(shelf=(), hosts=(), folder=None):
     app = create_app(STATIC, _routes(desk, lambda: app.state.jobs), mendable=(InputError,), hosts=hosts)
     app.state.desk, app.state.folder = desk, keep
     return app
+
+
+def warm_up():
+    """Load what a first analysis needs (compiled loops, libraries), so that the first picture does not wait for it."""
+    grey = np.full((96, 96), 60, np.uint8)
+    grey[30:60, 20:80] = 180
+    grey += np.random.default_rng(0).integers(0, 9, grey.shape, dtype=np.uint8)
+    facts = {"bits": 8, "pixel_size_m": [1e-9, 1e-9], "sized": False, "instrument": {}, "pixel_size_source": "", "databar_rows": None, "notes": []}
+    analysis = analyse(Opened("warm", pathlib.Path(), [grey], facts), Asked(), None, lambda name: contextlib.nullcontext())
+    Document("warm", Opened("warm", pathlib.Path(), [grey], facts), analysis, 1).tile(1, "material-0", 6, 0, 0)
 
 
 @contextlib.contextmanager

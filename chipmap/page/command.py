@@ -1,6 +1,7 @@
 """`chipmap serve` and `chipmap report`, on the level of files."""
 
 import pathlib
+import threading
 
 from chipmap import InputError
 from chipmap.page.runs import read_run
@@ -14,13 +15,14 @@ def serve(things, host, port, browser, say):
     from cupages.server import PageError
     from cupages.server import serve as serve_app
 
-    from chipmap.page.app import make_app
+    from chipmap.page.app import make_app, warm_up
 
     shelf = [path for thing in things for path in _found(pathlib.Path(thing))]
     try:
         app = make_app(shelf, hosts=() if host in LOCAL else None)
         if host not in LOCAL:
             say(f"listening on {host}: everyone who can reach this machine can use the page")
+        threading.Thread(target=warm_up, daemon=True).start()
         serve_app(app, host, port, browser=browser, say=say)
     except PageError as error:
         raise InputError(str(error)) from None

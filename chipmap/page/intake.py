@@ -4,6 +4,7 @@ A damaged or hostile file can at worst end that process: the server never decode
 """
 
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -20,6 +21,8 @@ SECONDS = 300
 WHOLE = 8192 * 8192         # pixels up to which a picture is decoded in one piece and checked all over
 BAND = 1024                 # rows that are copied at a time
 UNKNOWN_SIZE_M = 1e-9       # stands in for a pixel size that no tag gives; `Opened.sized` says so
+# every thread of a library counts towards the limit of a process, with its stack and its heap, used or not
+FEW = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "TIFFFILE_NUM_THREADS": "2", "MALLOC_ARENA_MAX": "2"}
 MAGIC = {b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"II+\0": "TIFF", b"MM\0+": "TIFF"}
 
 
@@ -46,7 +49,7 @@ def open_file(path, folder, pixel_size=None, name=None):
     limit = ROOM + 14 * height * width * max(itemsize, 1)
     command = [sys.executable, "-m", "chipmap.page.intake", str(path), str(folder), str(limit), pixel_size or ""]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, env=os.environ | FEW)
     except subprocess.TimeoutExpired:
         raise InputError(f"{name}: was not decoded within {SECONDS} seconds and is refused: export it again, uncompressed or tiled") from None
     if done.returncode == 2:

@@ -35,7 +35,8 @@ function namesPanel(page, told) {
   const inputs = [];
   const rows = [];
   for (const m of analysis.materials) for (const [i, phase] of m.phases.entries()) {
-    const input = el("input", {list: "materials", placeholder: "material", value: analysis.said.calibration[phase] ?? (analysis.unnamed ? "" : m.name), "aria-label": `Material of ${m.name}`, "data-phase": String(phase)});
+    const input = el("input", {list: "materials", placeholder: analysis.unnamed ? "material" : m.name,
+      value: analysis.said.calibration[phase] ?? (!analysis.unnamed && m.candidates.length === 1 ? m.name : ""), "aria-label": `Material of ${m.name}`, "data-phase": String(phase)});
     inputs.push([phase, input]);
     rows.push([phase, el("label.phase-row", {}, el("span.row", {}, el("span.mark", {style: {background: m.colour}}), el("span.soft", {}, `grey ${number(m.grey[i], 3)}`)), input)]);
   }

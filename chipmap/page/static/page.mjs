@@ -61,7 +61,7 @@ async function opened(told, others) {
 /** Phases and objects of a picture just opened, unless it is too big to be analysed whole without being asked. */
 async function firstLook(told) {
   if (told.rows * told.columns > page.shelf.most_pixels) {
-    say(`This picture is big: zoom to the part that matters, then "Analyse what is in view".`);
+    say(`This picture is big: zoom to the part that matters, then "Analyse view".`);
     return;
   }
   await page.job("/analyse", {});
@@ -109,9 +109,15 @@ async function close(told) {
   });
 }
 
+function chosen(input) {
+  const files = [...input.files];
+  input.value = "";       // so that the same file can be chosen again
+  openFiles(files);
+}
+
 function welcome() {
-  const input = el("input", {type: "file", multiple: true, accept: ".png,.tif,.tiff,.jpg,.jpeg", hidden: true, id: "file", onchange: event => openFiles(event.target.files)});
-  const folder = el("input", {type: "file", webkitdirectory: true, hidden: true, onchange: event => openFiles(event.target.files)});
+  const input = el("input", {type: "file", multiple: true, accept: ".png,.tif,.tiff,.jpg,.jpeg", hidden: true, id: "file", onchange: event => chosen(event.target)});
+  const folder = el("input", {type: "file", webkitdirectory: true, hidden: true, onchange: event => chosen(event.target)});
   const items = page.shelf.items;
   fill($("#welcome"), el("div.drop-zone", {}, el("img", {src: "/page/icon.svg", width: 56, height: 56, alt: ""}),
     el("h1", {}, "Drop a microscope picture"), el("p.soft", {}, "PNG, TIFF or JPEG, or a folder of them. Everything stays on this machine."),
@@ -194,6 +200,7 @@ async function compare() {
     made.remove();
     page.second = page.other = null;
     page.viewer.map.resize();
+    if (page.current) page.viewer.fit(0);
     page.tell();
   };
 }

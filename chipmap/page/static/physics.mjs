@@ -83,8 +83,8 @@ function bounds({value, lower, upper, interval_95}, unit) {
 function answerCard(name, facts) {
   const rows = [], side = facts.side_to_side;
   if (side) {
-    rows.push([`Effective, ${side.direction}`, `${number(side.value, 4)} ${side.unit}`], ["Certified", `${number(side.lower, 5)} to ${number(side.upper, 5)}`]);
-    if (side.sigma !== null && side.interval_95) rows.push(["95 %, edges and materials", `${number(side.interval_95[0], 4)} to ${number(side.interval_95[1], 4)}`]);
+    rows.push(["Effective", `${number(side.value, 4)} ${side.unit}`], ["", side.direction], ["Certified", `${number(side.lower, 5)} to ${number(side.upper, 5)}`]);
+    if (side.sigma !== null && side.interval_95) rows.push(["95 %", `${number(side.interval_95[0], 4)} to ${number(side.interval_95[1], 4)}`]);
   }
   if (facts.largest_von_mises?.value !== undefined) rows.push(["Largest von Mises", si(facts.largest_von_mises.value, "Pa")], ["Mean", si(facts.mean_von_mises?.value ?? NaN, "Pa")]);
   if (facts.largest_displacement) rows.push(["Largest displacement", si(facts.largest_displacement.value, "m")]);

@@ -52,7 +52,15 @@ function aboutPicture(page, told) {
 }
 
 function analyseButton(page) {
-  return el("button", {type: "button", id: "analyse-view", title: "Analyse the part of the picture that is in view", onclick: () => page.job("/analyse", {...said(page), box: page.viewer.view()})}, "Analyse what is in view");
+  return el("button", {type: "button", id: "analyse-view", title: "Analyse the part of the picture that is in view", onclick: () => page.job("/analyse", {...said(page), box: page.viewer.view()})}, "Analyse view");
+}
+
+/** How many phases there are: the evidence chooses, or the user. */
+function phaseCount(page, analysis) {
+  const choice = el("select", {id: "phase-count", title: "How many phases; the names go with the old ones", "aria-label": "Number of phases", style: {width: "auto"},
+    onchange: () => page.job("/analyse", {...said(page), calibration: {}, legend: null, phases: Number(choice.value) || null, box: analysis.box})},
+  el("option", {value: "0"}, "phases: auto"), [1, 2, 3, 4, 5, 6, 7, 8].map(n => el("option", {value: String(n), selected: n === analysis.said.phases}, `${n} phase${n > 1 ? "s" : ""}`)));
+  return choice;
 }
 
 const said = page => { const given = page.current.analysis?.said ?? {}; return Object.fromEntries(Object.entries(given).filter(([, v]) => v !== null)); };
@@ -61,7 +69,7 @@ function layerPanel(page, analysis, view, apply) {
   const segments = el("div.segments", {role: "group", "aria-label": "What is laid over the picture"}, VIEWS.map(([kind, title]) => el("button", {type: "button", id: `view-${kind}`,
     "aria-pressed": String(view.kind === kind), disabled: kind === "field" && !analysis.fields.length, title: kind === "field" && !analysis.fields.length ? "Solve a physics first" : title, onclick: () => page.setView(view.kind === kind ? "none" : kind)}, title)));
   return [el("h2", {}, "Overlay"), segments, el("div.stack", {style: {marginTop: "8px"}}, body(page, analysis, view, apply)),
-    el("div.row", {style: {marginTop: "8px"}}, analyseButton(page), page.current.can_go_back ? el("button", {type: "button", title: "Before the last change (z)", onclick: () => goBack(page)}, "Undo") : null),
+    el("div.row", {style: {marginTop: "8px", flexWrap: "wrap"}}, analyseButton(page), phaseCount(page, analysis), page.current.can_go_back ? el("button", {type: "button", title: "Before the last change (z)", onclick: () => goBack(page)}, "Undo") : null),
     el("details", {}, el("summary.note", {}, `${number(analysis.objects, 6)} objects in ${analysis.phases} phases; how they were found`),
       el("ul.notes", {}, [...analysis.preparation, ...analysis.notes, analysis.evidence ? "the number of phases was chosen by the evidence" : "the number of phases was given"].map(note => el("li", {}, note))))];
 }
