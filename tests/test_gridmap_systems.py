@@ -106,7 +106,7 @@ def test_pras_files_that_are_not_read(tmp_path, more, words):
 
 
 def test_pras_storage(tmp_path):
-    """Storage as the file says; what the grid could fill through a generator, and demand response, are refused."""
+    """Storage as the file says."""
     path = write_pras(tmp_path / "one.pras")
     names = np.array([("S", "", "B")], [(n, "S64") for n in ("name", "category", "region")])
     with h5py.File(path, "a") as file:
@@ -114,15 +114,27 @@ def test_pras_storage(tmp_path):
                                 carryoverefficiency=.95, failureprobability=.1, repairprobability=.9).items():
             file[f"storages/{name}"] = np.full((2, 1), value)
         file["storages/_core"] = names
-        file["generatorstorages/_core"] = names
-        file["generatorstorages/inflow"] = np.zeros((2, 1))
-        file["generatorstorages/gridwithdrawalcapacity"] = np.zeros((2, 1))
     row = System.read(path).storage.iloc[0]
     assert list(row[["charge_mw", "power_mw", "energy_mwh", "charge_efficiency", "discharge_efficiency", "carryover_efficiency"]]) == [5, 6, 7, .8, .9, .95]
     assert row["region"] == "B" and row["forced_outage_rate"] == pytest.approx(.1)
+
+
+def test_pras_reservoir(tmp_path):
+    """A generator with storage that only its inflow fills: 3 MW in hour 1, of which 2 can be taken in and 1 injected."""
+    path = write_pras(tmp_path / "one.pras")
     with h5py.File(path, "a") as file:
-        file["generatorstorages/inflow"][1] = 3
-    with pytest.raises(InputError, match="generatorstorages that fill"):
+        for name, value in dict(chargecapacity=2, dischargecapacity=6, energycapacity=7, chargeefficiency=1, dischargeefficiency=1, gridinjectioncapacity=1,
+                                gridwithdrawalcapacity=0, carryoverefficiency=1, failureprobability=0, repairprobability=1, inflow=3).items():
+            file[f"generatorstorages/{name}"] = np.full((2, 1), value)
+        file["generatorstorages/_core"] = np.array([("S", "", "B")], [(n, "S64") for n in ("name", "category", "region")])
+    system = System.read(path)
+    assert list(system.storage[["power_mw", "charge_mw", "energy_mwh"]].iloc[0]) == [1, 0, 7] and list(system.inflow["S"]) == [2, 2]
+    without = dataclasses.replace(system, storage=system.storage[:0])
+    change = paired(simulate(system, 4000), simulate(without, 4000)).set_index("place").loc["system"]
+    assert -.38 < change["eue_mwh"] < -.2  # a MW in each hour in which it is short, .19 of hour 0 and less of hour 1
+    with h5py.File(path, "a") as file:
+        file["demandresponses/_core"] = file["generatorstorages/_core"][:]
+    with pytest.raises(InputError, match="demandresponses, whose time of payback"):
         System.read(path)
 
 

@@ -14,8 +14,10 @@ _POWER = {"kW": 1e-3, "MW": 1.0, "GW": 1e3, "TW": 1e6}
 def read_pras(path):
     """A `System` of a .pras file: hourly steps; chances of failure and repair that don't change with time.
 
-    Generators, storage, lines and interfaces are read. A file with demand response, or with generators with storage that
-    water or the grid could fill, is refused, not read in part. Raises InputError naming the file and what is wrong with it.
+    Generators, storage, generators with storage, lines and interfaces are read. Of a generator with storage the inflow fills
+    the store up to its charge capacity, the grid fills it by what it may withdraw, and it gives what both its discharge and
+    its grid injection capacity allow. A file with demand response, which must be paid back within a given time, is refused,
+    not read in part. Raises InputError naming the file and what is wrong with it.
     Source: the file format of PRAS (NREL), https://github.com/NREL/PRAS.
     """
     try:
@@ -49,28 +51,46 @@ def _system(path, file):
             limits[name] = _limits(path, file[group], scale)
     if "lines" in file:
         limits["corridors"] = limits["corridors"].assign(**_chances(path, file["lines"]))
-    if "storages" in file:
-        limits["storage"] = _storage(path, file["storages"], scale, _POWER[attribute("energy_unit").removesuffix("h")])
+    energy = _POWER[attribute("energy_unit").removesuffix("h")] if "energy_unit" in file.attrs else scale
+    stores = [_storage(path, file[group], scale, energy, group) for group in ("storages", "generatorstorages") if group in file and len(file[group]["_core"])]
+    if stores:
+        limits["storage"] = pd.concat(stores, ignore_index=True)
+        limits["inflow"] = _inflow(file, scale)
     start = pd.Timestamp(attribute("start_timestamp"))
     return System(tuple(regions), file["regions/load"][:] * scale, units, ratings=ratings, start=start, **limits)
 
 
 def _refuse(path, file):
-    """What can't be simulated. A generator with storage that nothing fills never gives anything: it is left out."""
+    """What can't be simulated."""
     if "demandresponses" in file and len(file["demandresponses/_core"]):
-        raise InputError(f"{path}: it has demandresponses, which are not simulated; write a file without them")
-    if "generatorstorages" in file:
-        group = file["generatorstorages"]
-        if any(group[name][:].any() for name in ("inflow", "gridwithdrawalcapacity")):
-            raise InputError(f"{path}: it has generatorstorages that fill, which are not simulated; write a file without them")
+        raise InputError(f"{path}: it has demandresponses, whose time of payback is not simulated; write a file without them and give `responses`")
 
 
-def _storage(path, group, power, energy):
+def _storage(path, group, power, energy, kind):
     steady = lambda name: _steady(path, group[name])  # noqa: E731
+    names = _names(group["_core"], "name")
+    gives, takes, inflow = steady("dischargecapacity"), steady("chargecapacity"), ""
+    if kind == "generatorstorages":
+        gives, takes = (np.minimum(a, _least(group[b])) for a, b in ((gives, "gridinjectioncapacity"), (takes, "gridwithdrawalcapacity")))
+        inflow = names if group["inflow"][:].any() else ""
     return pd.DataFrame(dict(
-        region=_names(group["_core"], "region"), power_mw=steady("dischargecapacity") * power, charge_mw=steady("chargecapacity") * power,
+        name=names, region=_names(group["_core"], "region"), power_mw=gives * power, charge_mw=takes * power,
         energy_mwh=steady("energycapacity") * energy, charge_efficiency=steady("chargeefficiency"), discharge_efficiency=steady("dischargeefficiency"),
-        carryover_efficiency=steady("carryoverefficiency"), **_chances(path, group)))
+        carryover_efficiency=steady("carryoverefficiency"), inflow=inflow, **_chances(path, group)))
+
+
+def _least(data):
+    """The least of the hours: a capacity that changes with time counts no more than that."""
+    return data[:].astype(float).min(axis=0)
+
+
+def _inflow(file, power):
+    """(T, W) MW of water by generator with storage, no more than it can take in."""
+    if "generatorstorages" not in file or not file["generatorstorages/inflow"][:].any():
+        return pd.DataFrame()
+    group = file["generatorstorages"]
+    water = np.minimum(group["inflow"][:], group["chargecapacity"][:]).astype(float) * power
+    return pd.DataFrame(water, columns=_names(group["_core"], "name"))
 
 
 def _limits(path, group, scale):
