@@ -6,11 +6,14 @@ Parts are taken in, in the order of their samples, whoever solved them, so a run
 import contextlib
 import warnings
 
+from cukernels.threads import processors
+
 from gridmap import InputError
 from gridmap.adequacy.solver import BLOCK, Solver
 
 TIMEOUT = "10s"  # until a scheduler must answer
 _AHEAD = 3  # parts in work or waiting, for each worker
+_WIDE = 16  # blocks that samples side by side may fill
 _STEPS, _FEW = 20, 256  # a run has at least so many parts, to tell and keep how far it is, unless they were of so few samples
 _TRIES = 20  # a part whose workers died so often is given up
 
@@ -43,7 +46,10 @@ def bounds(first, samples, most, looks=None):
 
 
 def _most(solver):
-    return max(BLOCK // (solver.problem.columns * solver.margin.shape[1]), 1)
+    """Samples of a part: what fits into a block, but where stores run, sample by sample, one for each processor."""
+    size = solver.problem.columns * solver.margin.shape[1]
+    side_by_side = min(processors(), _WIDE * BLOCK // size) if len(solver.stores.region) else 1
+    return max(BLOCK // size, side_by_side, 1)
 
 
 def _here(solver, tally, seed, blocks):
@@ -109,7 +115,6 @@ def _client(scheduler):
     if kind == "local":
         if count and not (count.isdigit() and int(count) > 0):
             raise InputError(f"scheduler {scheduler!r}: {count!r} is no number of workers; write local:4")
-        from cukernels.threads import processors
         with dask.config.set({"distributed.scheduler.allowed-failures": _TRIES, "distributed.comm.timeouts.connect": "30s"}), distributed.LocalCluster(
                 n_workers=int(count or processors()), threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None,
                 silence_logs=50) as cluster, distributed.Client(cluster) as client:
