@@ -123,6 +123,9 @@ def test_resistance_of_a_straight_line_by_hand(site, named):
     assert 0 < told["lower"] <= told["value"] <= told["upper"] and told["unit"] == "F/m"
     fields = {f["key"] for f in ask(site, named)[1]["analysis"]["fields"]}
     assert {"charge.electrostatic_potential_v", "current.current_density_a_m2"} <= fields
+    told = done(site, ask(site, named + "/solve", "POST", {"physics": "junction", "boundaries": {"heater": str(pads[0])}}))
+    assert told["analysis"]["answers"]["junction"]["thermal_resistance"]["value"] > 0
+    assert "junction.rise_per_power_k_m_w" in {f["key"] for f in told["analysis"]["fields"]}
 
 
 def test_corrections_repeat_only_what_depends_on_them(opened, first):
@@ -140,6 +143,20 @@ def test_corrections_repeat_only_what_depends_on_them(opened, first):
     with pytest.raises(InputError, match="covers no pixel"):
         retrained(first, [("a", [(1000, 1000)], 3), ("b", [(5, 5)], 3)], no_step)
     with pytest.raises(InputError, match="unknown|not in"):
+        renamed(first, no_step, calibration={0: "unobtainium"})
+
+
+def test_secondary_electrons_are_named_one_by_one(opened):
+    """Their grey tells no atomic number, so a name is kept for its own phase and says nothing of the others."""
+    opened = type(opened)(opened.name, opened.folder, opened.levels, opened.facts | {"instrument": {"signal": "SE"}})
+    first = analyse(opened, Asked(pixel_size="4nm"), None, no_step)
+    assert "secondary electrons" in first.unnamed and first.names[0] == "dark phase"
+    one = renamed(first, no_step, calibration={0: "SiO2"})
+    assert one.names == ["SiO2", "phase 2 of 3", "bright phase"] and "each phase" in one.unnamed and (one.net == -1).all()
+    assert renamed(one, no_step, calibration={0: "SiO2", 1: "Cu", 2: "W"}).unnamed == ""
+    with pytest.raises(InputError, match="name the others too"):
+        renamed(first, no_step, calibration={0: "Cu", 1: "Cu"})
+    with pytest.raises(InputError):
         renamed(first, no_step, calibration={0: "unobtainium"})
 
 

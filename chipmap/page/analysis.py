@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from chipmap import InputError, chip
+from chipmap import InputError, chip, materials
 from chipmap.classify import load, train
 from chipmap.identify import Identification, identify
 from chipmap.library import Library, Sample
@@ -169,7 +169,7 @@ def solved(analysis, name, boundaries, step):
     with step("edges"):
         sample = analysis.measured
     answer = solve_all((name,), sample, Boundaries(**boundaries), step)[name].host()
-    if answer.note and not answer.cells:
+    if answer.note and not (answer.cells or answer.points or answer.tables):
         raise InputError(answer.note)
     return replace(analysis, answers=analysis.answers | {name: answer})
 
@@ -177,29 +177,36 @@ def solved(analysis, name, boundaries, step):
 def _named(analysis, step, strict=False):
     """Names and objects of an analysis whose phases stand. strict: what the user said must fit, else InputError."""
     asked, phases, prepared, picture = analysis.asked, analysis.phases, analysis.prepared, analysis.picture
+    signal = picture.instrument.get("signal")
     said = bool(asked.names or asked.materials or asked.process)
-    unnamed = "" if said else "nothing is said of the materials: click two that you know and name them, or give a legend"
+    known = {} if asked.legend else {k: materials.find(name).name for k, name in asked.calibration.items()}
+    named, unnamed = None, "" if said else "nothing is said of the materials: click two that you know and name them, or give a legend"
     with step("materials"):
-        try:
-            named = identify(phases, prepared.image, asked.materials, asked.names, asked.process,
-                             picture.instrument.get("beam_kv"), picture.instrument.get("signal"))
-        except InputError as error:
-            if strict:
-                raise
-            named, unnamed = None, str(error)
+        if signal == "SE" and not asked.materials and not asked.legend and len(known) < len(phases.level):
+            unnamed = "secondary electrons tell no atomic number: say what each phase is"
+        else:
+            try:
+                named = identify(phases, prepared.image, asked.materials, asked.names, asked.process, picture.instrument.get("beam_kv"), signal)
+            except InputError as error:
+                if strict:
+                    raise
+                unnamed = str(error)
         if not said or named is None:
-            named = _by_phase(phases, named, unnamed)
+            named = _by_phase(phases, named, known, unnamed)
     with step("objects"):
         objects = find_objects(named.labels, chip.shown_names(named), picture.pixel_size_m, named.confidence, phases.confidence)
     return replace(analysis, named=named, objects=objects, unnamed=unnamed, answers={})
 
 
-def _by_phase(phases, named, why):
-    """Phases under their own names, each with what candidates there are: without a word on materials no two are joined."""
+def _by_phase(phases, named, known, why):
+    """Phases under their own names, or those of `known` {phase: material}; each with what candidates there are: without more
+    evidence no two are joined. InputError for one material twice, which only a full legend can mean."""
     count = len(phases.level)
+    if len(set(known.values())) < len(known) or not all(0 <= k < count for k in known):
+        raise InputError(f"phases of one material are joined only where all {count} are named: name the others too")
     words = {0: "dark phase", count - 1: "bright phase"} if count > 1 else {0: "phase"}
-    names = [words.get(k, f"phase {k + 1} of {count}") for k in range(count)]
-    candidates = named.candidates if named else [[] for _ in names]
+    names = [known.get(k, words.get(k, f"phase {k + 1} of {count}")) for k in range(count)]
+    candidates = named.candidates if named else [[(known[k], 1.0)] if k in known else [] for k in range(count)]
     return Identification(names, names, candidates, phases.labels, names, phases.confidence, why, False, named.notes if named else [])
 
 

@@ -28,7 +28,7 @@ from chipmap.page.intake import kind_of
 from chipmap.page.pictures import Opened, open_picture
 from chipmap.page.probe import outline, probe
 from chipmap.page.runs import open_run
-from chipmap.problems import NAMES
+from chipmap.problems import MORE, NAMES
 
 STATIC = pathlib.Path(__file__).parent / "static"
 LARGEST_UPLOAD = 2 << 30        # bytes
@@ -151,7 +151,7 @@ def _routes(desk, jobs):
     def shelf(request):
         return {"items": [{"id": number, "name": path.name, "run": path.is_dir()} for number, path in desk.shelf.items()],
                 "materials": [{"name": m.name, "kind": m.kind} for m in materials.load().values()], "processes": process_names(),
-                "physics": list(NAMES), "version": __version__, "largest_upload": LARGEST_UPLOAD, "most_pixels": MOST_PIXELS}
+                "physics": [*NAMES, *MORE], "version": __version__, "largest_upload": LARGEST_UPLOAD, "most_pixels": MOST_PIXELS}
 
     async def upload(request):
         tab = tab_of(request)
@@ -211,8 +211,8 @@ def _routes(desk, jobs):
     async def solve(request):
         document, said = desk.document(request), await read_json(request)
         physics = said.get("physics")
-        if physics not in NAMES:
-            raise Refused(422, f"physics {str(physics)[:40]!r} is unknown: use one of {', '.join(NAMES)}")
+        if physics not in (*NAMES, *MORE):
+            raise Refused(422, f"physics {str(physics)[:40]!r} is unknown: use one of {', '.join(NAMES + MORE)}")
         boundaries = _boundaries(said.get("boundaries", {}))
         return changing(document, physics, request, lambda analysis, step: solved(analysis, physics, boundaries, step))
 

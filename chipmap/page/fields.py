@@ -10,6 +10,9 @@ from chipmap.report import si
 # ending of a field's name -> quantity, unit, colours, quantile at which the colours end; the first that fits is taken
 KINDS = (
     ("temperature_rise_k", "temperature rise", "K", "inferno", 1.0),
+    ("pulse_rise_k", "temperature rise", "K", "inferno", 1.0),
+    ("rise_per_power_k_m_w", "temperature rise for each W/m", "K m/W", "inferno", 1.0),
+    ("heat_flux_per_power_1_m", "heat flux for each W/m", "1/m", "magma", 0.999),
     ("electrostatic_potential_v", "potential", "V", "viridis", 1.0),
     ("potential_v", "potential", "V", "viridis", 1.0),
     ("current_density_a_m2", "current density", "A/m²", "magma", 0.999),

@@ -49,7 +49,7 @@ def open_file(path, folder, pixel_size=None, name=None):
     limit = ROOM + 14 * height * width * max(itemsize, 1)
     command = [sys.executable, "-m", "chipmap.page.intake", str(path), str(folder), str(limit), pixel_size or ""]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, env=os.environ | FEW)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, env=os.environ | FEW | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))})
     except subprocess.TimeoutExpired:
         raise InputError(f"{name}: was not decoded within {SECONDS} seconds and is refused: export it again, uncompressed or tiled") from None
     if done.returncode == 2:

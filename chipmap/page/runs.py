@@ -68,7 +68,7 @@ def answers_of(folder, manifest, results):
     found = {}
     for physics in chosen(manifest["options"]["physics"]) if manifest["options"]["physics"] else ():
         facts = results["effective"].get(EFFECTIVE[physics]) if physics in EFFECTIVE else results.get(physics)
-        names = OWNED[physics]
+        names = OWNED.get(physics, ())
         answer = Answer(facts or {}, {n: a for n, a in points.items() if n in names}, {n: a for n, a in cells.items() if n in names})
         if answer.points or answer.cells:
             found[physics] = answer
@@ -81,4 +81,6 @@ OWNED = {
     "charge": ("electrostatic_potential_v", "electric_field_v_m"),
     "stress": ("displacement_m", "von_mises_pa", "stress_xx_pa", "stress_yy_pa", "stress_xy_pa", "stress_zz_pa"),
     "coupled": ("joule_current_density_a_m2", "joule_von_mises_pa", "joule_temperature_rise_k", "joule_potential_v", "joule_displacement_m"),
+    "junction": ("rise_per_power_k_m_w", "heat_flux_per_power_1_m"),
+    "transient": ("pulse_rise_k",),
 }

@@ -2,7 +2,9 @@
 import {$, attempt, el, fill, number} from "/shared/common.mjs";
 import {si} from "/page/text.mjs";
 
-const KINDS = [["heat", "Heat", "1 K between left and right"], ["current", "Current", "1 mV from side to side, where conductors join two"], ["charge", "Charge", "capacitances of the four largest nets"], ["stress", "Stress", "a change of temperature"], ["coupled", "Coupled", "current, its heat, the stress of that"]];
+const KINDS = [["heat", "Heat", "1 K between left and right"], ["current", "Current", "1 mV from side to side, where conductors join two"], ["charge", "Charge", "capacitances of the four largest nets"], ["stress", "Stress", "a change of temperature"], ["coupled", "Coupled", "current, its heat, the stress of that"],
+  ["junction", "Junction", "heat from terminal A to the sides"], ["transient", "Pulse", "1 ns of heat in terminal A"], ["stiffness", "Stiffness", "effective, of the whole field"]];
+const HEATED = ["junction", "transient"];
 export const TERMINAL = {A: "#e69f00", B: "#56b4e9"};
 
 export function makePhysics(page, side) {
@@ -33,10 +35,10 @@ export function makePhysics(page, side) {
     $("#between-answer").scrollIntoView({block: "nearest", behavior: "smooth"});
   };
   const solve = async () => {
-    const result = await page.job("/solve", {physics: state.which, boundaries: state.which === "stress" ? {temperature_change: Number(state.change)} : {}});
+    const result = await page.job("/solve", {physics: state.which, boundaries: state.which === "stress" ? {temperature_change: Number(state.change)} : HEATED.includes(state.which) ? {heater: String(page.terminals.A.number)} : {}});
     if (!result) return;
     const fields = result.analysis.fields.filter(f => f.physics === state.which);
-    const best = ["temperature_rise_k", "current_density_a_m2", "electric_field_v_m", "von_mises_pa"];
+    const best = ["temperature_rise_k", "current_density_a_m2", "electric_field_v_m", "von_mises_pa", "rise_per_power_k_m_w", "pulse_rise_k"];
     page.view.field = (fields.find(f => best.some(b => f.key.endsWith(b))) ?? fields[0])?.key ?? null;
     page.setView("field");
   };
@@ -54,7 +56,7 @@ export function makePhysics(page, side) {
       el("div.pair", {}, pick("A"), pick("B")),
       el("div.pair", {}, el("button", {type: "button", id: "resistance", disabled: Boolean(why) || !A || !B, onclick: () => between("resistance")}, "Resistance"), el("button", {type: "button", id: "capacitance", disabled: Boolean(why) || !A || !B, onclick: () => between("capacitance")}, "Capacitance")),
       answer ? betweenCard(answer) : null,
-      el("div.row", {}, choice, el("button", {type: "button", id: "solve", disabled: Boolean(why), onclick: solve}, "Solve")), change,
+      el("div.row", {}, choice, el("button", {type: "button", id: "solve", disabled: Boolean(why) || (HEATED.includes(state.which) && !A), title: HEATED.includes(state.which) && !A ? "Pick terminal A: it gives off the heat" : "Solve", onclick: solve}, "Solve")), change,
       Object.entries(analysis.answers).map(([name, facts]) => answerCard(name, facts))));
   }
   page.changed(told => {
@@ -86,10 +88,12 @@ function answerCard(name, facts) {
     rows.push(["Effective", `${number(side.value, 4)} ${side.unit}`], ["", side.direction], ["Certified", `${number(side.lower, 5)} to ${number(side.upper, 5)}`]);
     if (side.sigma !== null && side.interval_95) rows.push(["95 %", `${number(side.interval_95[0], 4)} to ${number(side.interval_95[1], 4)}`]);
   }
-  if (facts.largest_von_mises?.value !== undefined) rows.push(["Largest von Mises", si(facts.largest_von_mises.value, "Pa")], ["Mean", si(facts.mean_von_mises?.value ?? NaN, "Pa")]);
-  if (facts.largest_displacement) rows.push(["Largest displacement", si(facts.largest_displacement.value, "m")]);
-  if (facts.highest_temperature_rise) rows.push(["Highest rise", si(facts.highest_temperature_rise.value, "K")], ["Power", si(facts.power.value, "W/m")]);
-  if (facts.largest_field) rows.push(["Largest field at 1 V", si(facts.largest_field.value, "V/m")]);
+  for (const [key, fact] of Object.entries(facts)) {
+    if (key === "side_to_side" || !Number.isFinite(fact?.value) || !fact.unit) continue;
+    const unit = fact.unit.replace("ohm", "Ω");
+    rows.push([key.replaceAll("_", " "), si(fact.value, unit)]);
+    if (Number.isFinite(fact.lower) && Number.isFinite(fact.upper) && fact.lower !== fact.upper) rows.push(["certified", `${si(fact.lower, unit)} to ${si(fact.upper, unit)}`]);
+  }
   const matrix = facts.capacitance_matrix;
   if (matrix && matrix.value.length <= 4) rows.push(...matrix.value.map((row, i) => [`C of net ${facts.conductors[i].net} to ${facts.conductors.map(c => c.net).join(", ")}`, row.map(v => number(v * 1e12, 3)).join(", ") + " pF/m"]));
   return rows.length ? el("details", {open: true}, el("summary", {}, name), el("dl.facts", {}, rows.map(([k, v]) => [el("dt", {}, k), el("dd", {}, v)]))) : null;
