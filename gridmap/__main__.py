@@ -172,8 +172,8 @@ DRAWS = (
     click.option("--samples", default=100, show_default=True, help="Years to draw."),
     click.option("--seed", default=0, show_default=True, help="Another seed draws other outages."),
     click.option("--repair-hours", "repair_h", default=24.0, show_default=True, help="Mean length of an outage."),
-    click.option("--storage", default="hours", show_default=True, type=click.Choice(["hours", "power"]),
-                 help="hours: batteries and pumped storage empty and fill hour by hour; power: they always have what their energy holds for an hour."),
+    click.option("--storage", default="auto", show_default=True, type=click.Choice(["auto", "hours", "power"]),
+                 help="hours: batteries and pumped storage empty and fill hour by hour; power: they always have what their energy holds for an hour; auto: hours in up to 250 regions."),
     click.option("--temperature", type=FILE, help="Degrees Celsius by hour and region or state: outage rates follow them, for all units of a place together."),
     click.option("--scheduler", help="Spread the samples by dask.distributed: local, local:4, or the address of a scheduler. The numbers stay the same."),
 )

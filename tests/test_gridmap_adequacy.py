@@ -84,6 +84,34 @@ def test_bad_units_are_named(change, words):
         exact({**THREE, **change}, NET)
 
 
+@pytest.mark.parametrize("units, words", [
+    (5, "units are int, which is no table"), ("units.csv", "units are str, which is no table"), ({}, "units are empty"), ([], "units are empty"),
+    ([["G", "A"]], "rows of other things than numbers"), (np.ones((2, 3)), "array of shape"), (dict(capacity_mw=[1]), "no column forced_outage_rate"),
+    (dict(capacity_mw=[1], forced_outage_rate=[.1], count=[0]), "all counts are 0"), (dict(capacity_mw=[1], forced_outage_rate=[.1], derated_mw=[0]), "one of derated_mw"),
+])
+def test_what_is_no_table(units, words):
+    with pytest.raises(InputError, match=words):
+        exact(units, [1.0])
+
+
+def test_a_unit_that_never_works_never_fails():
+    assert exact(dict(capacity_mw=[10], forced_outage_rate=[1.0], mttr_h=[5]), [5, 5, 5]).lolf == 1
+
+
+def test_odd_numbers_against_every_state():
+    """Sizes to the kW, rates of 0 and 1, loads equal to what some units give together."""
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        n = rng.integers(1, 8)
+        mw, q, load = np.round(rng.uniform(0, 50, n), rng.integers(0, 4)), rng.choice([0, 1, .1, .3, .05], n), np.round(rng.uniform(0, 120, 6), rng.integers(0, 4))
+        load[:3] = mw[:rng.integers(1, n + 1)].sum()
+        got, want = exact(dict(capacity_mw=mw, forced_outage_rate=q), load), np.zeros((2, 6))
+        for out in itertools.product((False, True), repeat=n):
+            lack = load - round(mw[~np.array(out)].sum(), 6)
+            want += np.where(out, q, 1 - q).prod() * np.stack([lack > 1e-9, np.maximum(lack, 0)])
+        np.testing.assert_allclose([got.lolp, got.eue_hour_mwh], want, atol=1e-9)
+
+
 def test_bad_load_is_named():
     with pytest.raises(InputError, match="load, hour 1: nan"):
         exact(THREE, [1.0, np.nan])

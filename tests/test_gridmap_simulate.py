@@ -65,6 +65,7 @@ def test_published_one_region():
     agrees(got.lold, 1 - (1 - .028) ** 3 * (1 - .271))
     np.testing.assert_allclose(got.lolp, [.028, .271, .028, .028], atol=3 * got.lolp_error.max())
     assert (abs(got.lolp - [.028, .271, .028, .028]) < 3 * got.lolp_error).all()
+    np.testing.assert_array_equal(got.lolp.error, got.lolp_error)
     np.testing.assert_allclose(got.eue_hour_mwh, [.29, .832, .29, .178], rtol=.06)
 
 

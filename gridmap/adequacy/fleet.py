@@ -12,7 +12,8 @@ from gridmap.adequacy import temperature
 from gridmap.adequacy.system import REPAIR_H, System
 
 BASIS = "effective"
-STORAGE = ("hours", "power")
+STORAGE = ("auto", "hours", "power")
+MOST_BY_HOUR = 250  # regions in which "auto" runs storage by the hour: one flow after the other, minutes a year for counties
 
 
 @functools.cache
@@ -21,18 +22,20 @@ def storage_facts():
     return pd.read_csv(pathlib.Path(__file__).with_name("storage.csv")).set_index("technology")
 
 
-def system_of(inputs, hours, repair_h=REPAIR_H, storage="hours", celsius=None):
+def system_of(inputs, hours, repair_h=REPAIR_H, storage="auto", celsius=None):
     """A `System` of the hours (DatetimeIndex, a stretch of inputs.demand).
 
     inputs: read.Inputs after repair. Each unit in service is out at its technology's forced rate, repair_h hours at a time
     on average; while in, it gives the net rating of the half-year less its month's scheduled outages, a river what rivers
     give. Wind and sun give what their fleet's profile says. Numbers of draws are rows of inputs.plants, so that what a
     scenario leaves is out at the same hours. storage: "hours", batteries and pumped storage run hour by hour, full at first,
-    with what they have in their tightest month; or "power", they always have the power that their energy holds for an hour.
+    with what they have in their tightest month; "power", they always have the power that their energy holds for an hour; or
+    "auto", hours in up to 250 regions.
     celsius: (T, R) temperatures, for outage rates that follow them (`temperature`).
     """
     if storage not in STORAGE:
         raise InputError(f"storage {storage!r}: give {' or '.join(STORAGE)}")
+    storage = by_hour_or_not(storage, len(inputs.regions))
     first = inputs.demand.row(hours[0])
     names = inputs.regions["region_id"].astype(str).to_numpy()
     kind = inputs.plants["technology"].map(tables.fact("technologies").set_index("technology")["kind"])
@@ -50,6 +53,11 @@ def system_of(inputs, hours, repair_h=REPAIR_H, storage="hours", celsius=None):
     return System(tuple(names), inputs.demand.between(first, first + len(hours)), units,
                   corridors[["tail", "head", "forward_mw", "backward_mw"]], storage=_storage(stores, names, repair_h, hours), ratings=ratings,
                   weather=supply.hourly_supply(fleets, hours, BASIS), rates=rates, start=hours[0])
+
+
+def by_hour_or_not(storage, regions):
+    """"hours" or "power"."""
+    return storage if storage != "auto" else "hours" if regions <= MOST_BY_HOUR else "power"
 
 
 def _rows(part, names, repair_h, inputs):

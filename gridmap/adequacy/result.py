@@ -33,6 +33,18 @@ class Estimate:
         return self.value + Z95 * self.error
 
 
+class Hourly(np.ndarray):
+    """(T,) numbers by hour; error (T,): the standard error of each. What is computed from it is a plain array."""
+
+    error = None
+
+    @classmethod
+    def of(cls, values, error):
+        hourly = np.asarray(values, float).view(cls)
+        hourly.error = np.asarray(error, float)
+        return hourly
+
+
 NAMES = ("lole_hours", "lole_days", "lold", "lolf", "mean_duration_h", "eue_mwh", "neue_ppm", "cvar_mwh", "worst_mw")
 
 
@@ -42,7 +54,7 @@ class Place:
     lole_hours: hours short. lole_days: days short at the day's tightest hour (least capacity over load). lold: days with any
     hour short. lolf: shortages that begin, seen from hour to hour (`exact` also counts those that begin and end within one). mean_duration_h: of a shortage (0 where there was none). eue_mwh, neue_ppm:
     energy not served, and of a million asked for. cvar_mwh: mean of it in the worst twentieth of the samples.
-    worst_mw: mean of the worst hour. lolp, lolp_error, eue_hour_mwh: (T,), eue_hour_error for the system. durations: (337,)
+    worst_mw: mean of the worst hour. lolp (T,) with .error, lolp_error the same, eue_hour_mwh (T,), eue_hour_error for the system. durations: (337,)
     how many shortages lasted so many hours, the last 336 or more. LOLH is lole_hours under another name.
     """
 
@@ -53,11 +65,13 @@ class Place:
 
     @property
     def lolp(self):
-        return self._result.count[self._row] / len(self.totals)
+        n = len(self.totals)
+        share = self._result.count[self._row] / n
+        return Hourly.of(share, np.sqrt(share * (1 - share) / (n - 1)))
 
     @property
     def lolp_error(self):
-        return np.sqrt(self.lolp * (1 - self.lolp) / (len(self.totals) - 1))
+        return self.lolp.error
 
     @property
     def eue_hour_mwh(self):

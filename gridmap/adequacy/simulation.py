@@ -20,7 +20,7 @@ def simulate(system, samples, seed=0, *, sequential=True, groups=None, relative_
 
     Every unit and corridor is in or out (or derated) in each hour: it fails and returns with the constant chances an hour that
     make its outage rate and mttr_h, from a state drawn at the rate. sequential False: every hour is drawn anew, which leaves
-    the means and makes durations meaningless (and refuses stores). What then is short is the least the corridors allow, in the
+    the means and makes durations meaningless (and refuses stores); a derated unit keeps its level until it is in again. What then is short is the least the corridors allow, in the
     fair split of `residual_deficit` (equal shares of demand within a pocket; what is left of the last kW goes to the first
     regions): exact, in kW, for up to 12 regions by every set of them, for more by maximum flows. The draws are a function of
     (seed, sample, unit), so neither the device nor the number of processors and machines nor the size of the blocks changes

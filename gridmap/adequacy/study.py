@@ -10,7 +10,7 @@ from cukernels.run import Run
 
 from gridmap import InputError, publish, read, regroup, repair, scenario, year
 from gridmap.adequacy import credit, study_files, temperature
-from gridmap.adequacy.fleet import STORAGE, system_of
+from gridmap.adequacy.fleet import STORAGE, by_hour_or_not, system_of
 from gridmap.adequacy.result import paired
 from gridmap.adequacy.simulation import simulate
 
@@ -29,7 +29,7 @@ class Wish:
     seed: int = 0
     repair_h: float = 24.0
     relative_error: float | None = None
-    storage: str = "hours"
+    storage: str = "auto"
     temperature: str | None = None
     scheduler: str | None = None
 
@@ -160,6 +160,7 @@ def _read(config, wish, folder):
         inputs = regroup.regroup(repair.repair(inputs), config.by)
         for path in regroup.given_files(config.by):
             folder.read(path)
+    folder.manifest["storage"] = by_hour_or_not(wish.storage, len(inputs.regions))
     hours, celsius = year.hours_of(inputs, config.year) if config.year else inputs.demand.hours, None
     if wish.temperature:
         with folder.step("temperatures"):

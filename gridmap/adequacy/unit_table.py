@@ -47,11 +47,17 @@ def rows_of(units):
 
 def _table(units):
     if isinstance(units, np.ndarray) and units.dtype.names is None or isinstance(units, list | tuple) and len(units) and not isinstance(units[0], dict):
-        array = np.asarray(units, dtype=float)
+        try:
+            array = np.asarray(units, dtype=float)
+        except (TypeError, ValueError):
+            raise InputError(f"units are rows of other things than numbers; give rows of {', '.join(COLUMNS)}, or a table with these names") from None
         if array.ndim != 2 or not 2 <= array.shape[1] <= 4 or array.shape[1] == 3:
             raise InputError(f"units are an array of shape {array.shape}: give rows of capacity_mw, forced_outage_rate or of {', '.join(COLUMNS)}")
         units = pd.DataFrame(array, columns=COLUMNS[:array.shape[1]])
-    units = pd.DataFrame(units).reset_index(drop=True)
+    try:
+        units = pd.DataFrame(units).reset_index(drop=True)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"units are {type(units).__name__}, which is no table ({error}); give a DataFrame, a dict of columns or rows") from None
     if not len(units):
         raise InputError("units are empty: give at least one")
     if "capacity_mw" not in units:
@@ -141,7 +147,7 @@ def levels(units, finest_mw):
     away = probability[:, 1:].sum(axis=1)
     probability[:, 0] = np.maximum(1 - away, 0.0)
     if "mttr_h" in units:
-        back = np.where(away > 0, 1 / units["mttr_h"].to_numpy(float), 0.0)
+        back = np.where((away > 0) & (away < 1), 1 / units["mttr_h"].to_numpy(float), 0.0)  # always away: never back
         lost = out[:, 1:] > 0  # a state with nothing lost is no outage
         rate[:, 1:] = np.where(lost, back[:, None], 0.0)
         leaves = back * (probability[:, 1:] * lost).sum(axis=1)
