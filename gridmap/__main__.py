@@ -52,7 +52,7 @@ SYSTEM = (
     click.option("--profiles", type=FILE, help="What share of their capacity wind and sun gave, by hour and state."),
     click.option("--outages", type=FILE, help="How often each technology is out."),
     click.option("--by", help="Join the regions: state, zone, area, group, nerc or interconnect; or cells: h3:4, raster:50km. Default: county, as they are."),
-    click.option("--basis", help="What counts as capacity; default: effective."),
+    click.option("--basis", help="What counts as capacity; default: effective for hours, budgeted for a year."),
     click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"])),
     click.option("--quiet", is_flag=True, help="Say nothing unless something is wrong."),
 )
@@ -115,14 +115,15 @@ def compare(scenario, out, config, device, quiet, hours, **options):
 @click.argument("first", type=FILE)
 @click.argument("second", type=FILE)
 @click.option("-o", "--out", required=True, type=click.Path(file_okay=False), help="Folder for the results; made whole or not at all.")
+@click.option("--lines", is_flag=True, help="The files are of transmission lines: match by course, voltage and name.")
 @click.option("--hide-numbers", is_flag=True, help="Match by name, place, fuel and size even where both use one registry's plant numbers.")
 @click.option("--quiet", is_flag=True, help="Say nothing unless something is wrong.")
-def match(first, second, out, hide_numbers, quiet):
-    """The same plants in two files of generating units: pairs with score and reason, what is left over, coverage by fuel."""
+def match(first, second, out, lines, hide_numbers, quiet):
+    """The same plants (or lines) in two files: pairs with score and reason, what is left over, coverage of the nation."""
     with refusing():
         from gridmap import pipeline
 
-        pipeline.match_files(first, second, out, hide_numbers, _say(quiet))
+        pipeline.match_files(first, second, out, hide_numbers, _say(quiet), lines)
 
 
 @main.command()

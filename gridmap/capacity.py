@@ -15,7 +15,7 @@ class Basis:
     rating: "nameplate", "summer", "winter", or "season" (the net rating of the hour's half-year).
     in_service: only units that can run (status in IN_SERVICE); else every operable unit, also those out of service.
     forced: less the forced outage rate. hourly: less the month's scheduled outages, and wind, sun, river and stored
-    energy as they are in the hour.
+    energy as they are in the hour. budgets: reservoirs and storage spend the energy they have (`budgets`).
     """
 
     name: str
@@ -24,6 +24,7 @@ class Basis:
     forced: bool
     hourly: bool
     says: str
+    budgets: bool = False
 
 
 BASES = {basis.name: basis for basis in (
@@ -35,6 +36,9 @@ BASES = {basis.name: basis for basis in (
     Basis("effective", "season", True, True, True,
           "unforced, less the month's scheduled outages, times the wind and sun of the hour; rivers at their historical "
           "capacity factor, reservoirs at capacity, storage at the power its energy holds for one hour"),
+    Basis("budgeted", "season", True, True, True,
+          "effective, but a reservoir has a month's water (its historical capacity factor: half of it released evenly, the rest at capacity in the "
+          "hours of the highest net load of its interconnect) and storage one cycle a day (its power in those hours until its energy is spent)", True),
 )}
 
 

@@ -9,6 +9,7 @@ from gridmap import InputError
 FILES = ("plants", "places", "hydro", "demand", "areas", "loads", "population", "limits", "regions", "lines", "substations", "profiles", "outages")
 SOURCES = ("given", "lines")
 EXPORTS = ("flatgeobuf", "pmtiles", "cog", "pypsa")
+OF_A_YEAR = "budgeted"            # the basis of a year where none is given
 OF_AN_HOUR = ("cog", "pypsa")
 
 
@@ -19,7 +20,8 @@ class Config:
     The paths (FILES): generating units, their addresses, what is known of their rivers; demand by hour and area, which
     regions each area covers, large loads at known places, the people in each region; limits between regions, their polygons, lines to show, substations; what wind
     and sun gave; how often each technology is out.
-    hour: "2023-07-27T22:00Z", UTC. year: every hour of it instead. basis: what counts as capacity, a name of `supply.BASES`.
+    hour: "2023-07-27T22:00Z", UTC. year: every hour of it instead. basis: what counts as capacity, a name of `capacity.BASES`; by default
+    effective for an hour and budgeted for a year (`from_options`).
     columns: {table: {field: column}} for files of a layout that columns.csv does not know; see `tables.read`.
     also: exports besides, names of `export.EXPORTS`. merge: solve a second time with artefacts joined to their neighbours.
     fill_demand: hours of demand that are missing or can't be right are filled from the hours around them (`fill`), not refused.
@@ -67,7 +69,8 @@ def from_options(toml=None, **options):
     Raises InputError for a file that is missing or not TOML, and for a key or a value that no run knows.
     """
     given = {name: value for name, value in options.items() if value not in (None, (), False)}
-    config = Config(**{**(_from_toml(Path(toml)) if toml else {}), **_paths(given, Path())})
+    given = {**(_from_toml(Path(toml)) if toml else {}), **_paths(given, Path())}
+    config = Config(**({"basis": OF_A_YEAR} if given.get("year") else {}) | given)
     for name in set(config.also) & set(OF_AN_HOUR) if config.year else ():
         raise InputError(f"also = {name}: it is made of one hour; give an hour instead of a year")
     if config.limits_from not in SOURCES:

@@ -1,5 +1,7 @@
 """Files of transmission lines and substations, and what is wrong with them."""
 
+import pathlib
+
 import geopandas
 import numpy as np
 import pandas as pd
@@ -24,6 +26,7 @@ def read(path, book, columns=None):
     taken from its class where it names one. carries: False for what a limit must not count: lines not in use or not
     built, direct current. Everything changed or left out is reported. Raises InputError without geometry or CRS.
     """
+    path = pathlib.Path(path)
     frame, layout = tables.read(path, "lines", columns, book)
     frame = _with_ends(path, frame)
     if frame.crs is None:
@@ -50,6 +53,7 @@ def read(path, book, columns=None):
 def read_substations(path, book, columns=None):
     """GeoDataFrame[name, voltage_kv, source_row, geometry]: points in EPSG:4326. Rows without a place, or that are no
     substation (OpenStreetMap has others), or not in use, are left out and reported."""
+    path = pathlib.Path(path)
     frame, layout = tables.read(path, "substations", columns, book)
     if "geometry" not in frame:
         if not {"lon", "lat"} <= set(frame):

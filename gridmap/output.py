@@ -187,6 +187,30 @@ def write_matches(folder, found, report):
     return results
 
 
+def write_line_matches(folder, found, report):
+    """matches.csv, left_first.csv, left_second.csv (lines less than half of which have a partner), coverage.csv, repair.csv
+    and results.json of a match_lines.LineMatches."""
+    found.pairs.to_csv(folder / "matches.csv", index=False, float_format="%.4f")
+    results = {"pairs": found.pairs["kind"].value_counts().to_dict()}
+    for name, side in (("first", found.first), ("second", found.second)):
+        left = side[side["matched_km"] < 0.5 * side["km"]]
+        left.drop(columns="geometry").to_csv(folder / f"left_{name}.csv", index=False, float_format="%.4f")
+        results[name] = {"lines": len(side), "left_over": len(left), "km": float(side["km"].sum()), "km_matched": float(side["matched_km"].sum()), "unit": "km of route"}
+    found.coverage.to_csv(folder / "coverage.csv", index=False, float_format="%.4f")
+    report.to_csv(folder / "repair.csv", index=False)
+    write_json(folder / "results.json", results)
+    return results
+
+
+def line_match_headline(results, out):
+    """Lines for the terminal: how much of each side has a partner."""
+    yield f"{sum(results['pairs'].values()):,} pairs: " + ", ".join(f"{count:,} {kind}" for kind, count in results["pairs"].items())
+    for name in ("first", "second"):
+        side = results[name]
+        yield f"  {name}: {side['km_matched']:,.0f} of {side['km']:,.0f} km matched, {side['left_over']:,} of {side['lines']:,} lines left over"
+    yield f"results: {out}"
+
+
 def match_headline(results, out):
     """Lines for the terminal: how much of each side found its other."""
     yield f"{sum(results['pairs'].values()):,} pairs: " + ", ".join(f"{count:,} {kind}" for kind, count in results["pairs"].items())

@@ -12,7 +12,10 @@ from gridmap import (
     hours,
     inspection,
     layers,
+    ledger,
+    line_files,
     match,
+    match_lines,
     merge,
     output,
     publish,
@@ -111,20 +114,34 @@ def compare(config, path, out, which, device="auto", say=print):
     return results
 
 
-def match_files(first, second, out, hide_numbers=False, say=print):
-    """`gridmap match`: the same plants in two files, into `out`: matches.csv, left_first.csv, left_second.csv, coverage.csv."""
-    options = {"first": str(first), "second": str(second), "hide_numbers": hide_numbers}
+def match_files(first, second, out, hide_numbers=False, say=print, lines=False):
+    """`gridmap match`: the same plants (or with lines=True transmission lines) in two files, into `out`: matches.csv, left_first.csv, left_second.csv, coverage.csv."""
+    options = {"first": str(first), "second": str(second), "hide_numbers": hide_numbers, "lines": lines}
     with Run(out, "gridmap match", options, choose_device("cpu"), PACKAGES, say=say) as folder:
-        with folder.step("read"):
-            *units, registry, report = match.read_both(*(folder.read(tables.existing(path)) for path in (first, second)))
-        with folder.step("match"):
-            found = match.match(*units, "" if hide_numbers else registry)
-        with folder.step("tables"):
-            results = output.write_matches(folder.folder, found, report)
+        paths = [folder.read(tables.existing(path)) for path in (first, second)]
+        if lines:
+            results = _match_lines(folder, paths)
+        else:
+            with folder.step("read"):
+                *units, registry, report = match.read_both(*paths)
+            with folder.step("match"):
+                found = match.match(*units, "" if hide_numbers else registry)
+            with folder.step("tables"):
+                results = output.write_matches(folder.folder, found, report)
         folder.finish()
-    for line in output.match_headline(results, out):
+    for line in (output.line_match_headline if lines else output.match_headline)(results, out):
         say(line)
     return results
+
+
+def _match_lines(folder, paths):
+    book = ledger.Ledger()
+    with folder.step("read"):
+        sides = [line_files.read(path, book)[0] for path in paths]
+    with folder.step("match"):
+        found = match_lines.match(*sides)
+    with folder.step("tables"):
+        return output.write_line_matches(folder.folder, found, book.table())
 
 
 def _placed(config, folder, device, say):

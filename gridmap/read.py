@@ -178,6 +178,7 @@ def read_plants(path, book, columns=None):
     Every row of the file is here. `.attrs["layout"]` is the layout found.
     Raises InputError for capacity that is missing, negative or infinite and for coordinates outside the world.
     """
+    path = pathlib.Path(path)
     frame, layout = tables.read(path, "plants", columns, book)
     if len(frame) == 0:
         raise InputError(f"{path}: holds no rows; give a file with at least one plant")
@@ -212,7 +213,7 @@ def read_places(path, columns=None, book=None):
 
 
 def with_hydro(plants, path, book, columns=None):
-    """Plants with `river_factor`: of run-of-river hydro its historical capacity factor 0..1, NaN elsewhere.
+    """Plants with `river_factor`: of hydro its historical capacity factor 0..1, the mean of its kind where the list lacks it; NaN elsewhere.
 
     The EIA tables do not tell a reservoir from the river's flow; the ReEDS list does. A hydro unit that it calls "Run of
     River" becomes hydro_run_of_river, and one it calls pumped storage pumped_storage.
@@ -220,7 +221,7 @@ def with_hydro(plants, path, book, columns=None):
     frame, _ = tables.read(path, "hydro", columns, book)
     frame["technology"] = frame["technology"].map(_plain_names())
     frame["mwh"] = frame["capacity_factor"].fillna(0) * frame["summer_mw"]
-    known = frame[frame["technology"].eq("hydro_run_of_river") & frame["capacity_factor"].notna()]
+    known = frame[frame["technology"].isin(["hydro_run_of_river", "hydro"]) & frame["capacity_factor"].notna()]
     factor = known.groupby("plant_id")["mwh"].sum() / known.groupby("plant_id")["summer_mw"].sum()
     kind = frame.sort_values("summer_mw").drop_duplicates(["plant_id", "generator_id"], keep="last")
     kind = kind.set_index(["plant_id", "generator_id"])["technology"]
@@ -238,9 +239,11 @@ def with_hydro(plants, path, book, columns=None):
     if len(unknown):
         book.add(plants["file"].iloc[0], "hydro that the ReEDS list does not hold: taken as having a reservoir", "kept",
                  plant=f"{len(unknown)} units", mw=unknown["nameplate_mw"].sum())
-    river = plants["technology"].eq("hydro_run_of_river")
-    usual = known["mwh"].sum() / known["summer_mw"].sum() if len(known) else np.nan
-    plants["river_factor"] = plants["plant_id"].map(factor).fillna(usual).where(river)
+    for technology in ("hydro_run_of_river", "hydro"):
+        mine = known[known["technology"].eq(technology)]
+        usual = mine["mwh"].sum() / mine["summer_mw"].sum() if len(mine) else np.nan
+        rows = plants["technology"].eq(technology)
+        plants.loc[rows, "river_factor"] = plants.loc[rows, "plant_id"].map(factor).fillna(usual)
     return plants
 
 

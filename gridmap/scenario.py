@@ -134,9 +134,9 @@ def _add(where, inputs, change, book):
 
 
 def _usual_river(plants, technology):
-    """What run-of-river plants usually give, for one of which nothing is known."""
-    rivers = plants[plants["technology"].eq("hydro_run_of_river")]
-    if technology != "hydro_run_of_river" or not rivers["nameplate_mw"].sum() > 0:
+    """What hydro of this kind usually gives, for a plant of which nothing is known; NaN for other technologies."""
+    rivers = plants[plants["technology"].eq(technology) & plants["river_factor"].notna()]
+    if not rivers["nameplate_mw"].sum() > 0:
         return np.nan
     return float(np.average(rivers["river_factor"], weights=rivers["nameplate_mw"]))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse
 
-from gridmap import InputError, tables
+from gridmap import InputError, budgets, tables
 from gridmap.capacity import BASES, IN_SERVICE, SUMMER_MONTHS, Capacity
 from gridmap.demand import parse_hour
 
@@ -80,7 +80,23 @@ def unit_supply(inputs, hour, basis="effective"):
     available = available_mw(inputs, hour, basis)
     if not BASES[basis].hourly:
         return available
+    if BASES[basis].budgets:
+        return available * _budgeted_share(inputs, parse_hour(hour), basis, available.mw)
     return available * energy_share(inputs, hour, rated_mw(inputs.plants, hour, basis).mw)
+
+
+def _budgeted_share(inputs, hour, basis, available):
+    """(N,) 0..1: `energy_share`, and what reservoirs and storage spend in the hour."""
+    rated = rated_mw(inputs.plants, hour, basis).mw
+    share = energy_share(inputs, hour, rated)
+    rows = _budgeted(inputs)
+    share[rows] = budgets.shares(inputs, pd.DatetimeIndex([hour]), inputs.plants[rows], available[rows], rated[rows])[0]
+    return share
+
+
+def _budgeted(inputs):
+    """(N,) bool: units inside a region whose energy runs out."""
+    return (inputs.plants["technology"].map(_facts()["kind"]).isin(budgets.KINDS) & (inputs.plants["region"] >= 0)).to_numpy()
 
 
 def hourly_supply(inputs, hours, basis="effective"):
@@ -94,17 +110,22 @@ def hourly_supply(inputs, hours, basis="effective"):
 
 
 def _month_supply(inputs, hours, basis):
-    """(T, R) MW of hours of one month: within it only wind and sun change."""
+    """(T, R) MW of hours of one month: within it only wind and sun change, and what reservoirs and storage spend."""
     region, count = inputs.plants["region"].to_numpy(), len(inputs.regions)
     kind = inputs.plants["technology"].map(_facts()["kind"]).to_numpy()
     moving = np.isin(kind, WEATHER) if BASES[_known(basis)].hourly else np.zeros(len(kind), bool)
-    mw = np.tile((unit_supply(inputs, hours[0], basis) * ~moving).by_region(region, count).mw, (len(hours), 1))
+    spent = _budgeted(inputs) if BASES[basis].budgets else np.zeros(len(kind), bool)
+    mw = np.tile((unit_supply(inputs, hours[0], basis) * ~(moving | spent)).by_region(region, count).mw, (len(hours), 1))
     available = available_mw(inputs, hours[0], basis).mw
     for source in WEATHER if moving.any() else ():
         units = moving & (kind == source) & (region >= 0)
         states, column = np.unique(inputs.plants["state"].to_numpy(str)[units], return_inverse=True)
         fleet = scipy.sparse.csr_array((available[units], (column, region[units])), shape=(len(states), count))
         mw += _by_state(inputs.weather, source, hours, states) @ fleet
+    if spent.any():
+        share = budgets.shares(inputs, hours, inputs.plants[spent], available[spent], rated_mw(inputs.plants, hours[0], basis).mw[spent])
+        rows = np.arange(int(spent.sum()))
+        mw += share @ scipy.sparse.csr_array((available[spent], (rows, region[spent])), shape=(len(rows), count))
     return mw
 
 

@@ -173,7 +173,8 @@ def test_hydro_is_split_by_the_list_that_knows():
     assert hydro.groupby("technology")["nameplate_mw"].sum()["pumped_storage"] == pytest.approx(22_008.1)
     river = plants[plants["technology"].eq("hydro_run_of_river")]
     assert river["river_factor"].between(0, 1).all() and 0.3 < river["river_factor"].mean() < 0.6
-    assert plants["river_factor"].notna().sum() == len(river)
+    water = plants["technology"].isin(["hydro_run_of_river", "hydro"])
+    assert plants["river_factor"].notna().eq(water).all() and plants.loc[water, "river_factor"].between(0, 1).all()
 
 
 # Bad input
