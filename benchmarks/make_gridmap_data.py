@@ -104,6 +104,7 @@ def demand(folder):
 def transmission(folder):
     write(pd.read_csv(folder / "transmission_capacity_init_AC_county_NARIS2024.csv"), "limits_county.parquet")
     write(pd.read_csv(folder / "transmission_capacity_init_AC_ba_NARIS2024.csv"), "limits_zone.parquet")
+    write(pd.read_csv(folder / "transmission_capacity_init_AC_transgrp_NARIS2024.csv").drop(columns="interface"), "limits_group.parquet")
     write(pd.read_csv(folder / "transmission_capacity_init_nonAC_county.csv"), "ties_county.parquet")
     lines = pyogrio.read_dataframe(folder / "hifld_lines_230kv_first2000.geojson")
     lines = lines[[c for c in LINES if c in lines.columns] + ["geometry"]].to_crs(4326)

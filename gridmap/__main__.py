@@ -72,6 +72,8 @@ def system(command):
 @click.option("--hour", help="Hour in UTC, 2023-07-27T22:00Z; default: the hour of the highest total demand.")
 @click.option("--year", type=int, help="Every hour of this year instead of one hour; goes on where it was cut off.")
 @click.option("--also", multiple=True, type=click.Choice(EXPORTS), help="Write this too; may be given several times.")
+@click.option("--nested", is_flag=True, help="Hold the limits between groups of zones too: the sum over small borders may exceed them.")
+@click.option("--group-limits", type=FILE, help="Limits between groups (tail, head, forward_mw, backward_mw) in place of the study's; with --nested.")
 @click.option("--merge", is_flag=True, help="Solve again with regions whose data can't be right joined to a neighbour; both answers are kept.")
 def run(out, config, device, quiet, **options):
     """Map an hour or a year: who has power to spare, who lacks it, and what the lines can do about it.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gridmap import InputError
 
-FILES = ("plants", "places", "hydro", "demand", "areas", "loads", "population", "limits", "regions", "lines", "substations", "profiles", "outages")
+FILES = ("plants", "places", "hydro", "demand", "areas", "loads", "population", "limits", "group_limits", "regions", "lines", "substations", "profiles", "outages")
 SOURCES = ("given", "lines")
 EXPORTS = ("flatgeobuf", "pmtiles", "cog", "pypsa")
 OF_A_YEAR = "budgeted"            # the basis of a year where none is given
@@ -24,6 +24,7 @@ class Config:
     effective for an hour and budgeted for a year (`from_options`).
     columns: {table: {field: column}} for files of a layout that columns.csv does not know; see `tables.read`.
     also: exports besides, names of `export.EXPORTS`. merge: solve a second time with artefacts joined to their neighbours.
+    nested: hold limits between groups of regions too: those of the study, or of the file group_limits.
     fill_demand: hours of demand that are missing or can't be right are filled from the hours around them (`fill`), not refused.
     limits_from: "given" limits, or "lines": what the lines that end in two regions can carry (`line_limits`).
     by: what the regions are joined to before anything is solved, a name of `regroup.SETS`.
@@ -50,6 +51,8 @@ class Config:
     columns: dict = field(default_factory=dict)
     also: tuple = ()
     fill_demand: bool = False
+    nested: bool = False
+    group_limits: Path | None = None
     merge: bool = False
 
     @property
@@ -119,6 +122,7 @@ KINDS = {
     "columns": (_is_column_map, "a table of columns; write [columns.plants] and below it nameplate_mw = \"MW\", {column = \"kW\", times = 0.001} or {value = \"wind\"}"),
     "also": (lambda value: isinstance(value, list) and set(value) <= set(EXPORTS), f"a list of {', '.join(EXPORTS)}; write also = [\"{EXPORTS[0]}\"]"),
     "merge": (lambda value: isinstance(value, bool), "true or false"),
+    "nested": (lambda value: isinstance(value, bool), "true or false"),
     "fill_demand": (lambda value: isinstance(value, bool), "true or false"),
     "year": (lambda value: type(value) is int, "a whole number; write year = 2023"),
 }

@@ -8,14 +8,14 @@ import pandas as pd
 from cukernels import residual_deficit
 from cukernels.backend import array_module, to_device, to_host
 
-from gridmap import confidence, supply, tables
+from gridmap import confidence, nested, supply, tables
 
 
 @dataclass(frozen=True)
 class Findings:
     """One hour solved: DataFrames of regions, plants, corridors and pockets (see the functions of these names).
 
-    hour: Timestamp, UTC. basis: name of the capacity basis; says: what it counts, in words.
+    groups: how the limits between groups stand, `nested.told`, or None. hour: Timestamp, UTC. basis: name of the capacity basis; says: what it counts, in words.
     """
 
     regions: pd.DataFrame
@@ -25,21 +25,25 @@ class Findings:
     hour: pd.Timestamp
     basis: str
     says: str
+    groups: pd.DataFrame | None = None
     run: str = "hour"
 
 
 def solve(inputs, balance, device="cpu"):
     """The Findings of an hour. inputs: read.Inputs after repair. balance: `supply.balance` of the hour. device: where to solve."""
     lines = inputs.corridors
-    given = (balance["supply_mw"], balance["demand_mw"], lines["tail"], lines["head"], lines["forward_mw"], lines["backward_mw"])
-    given = [to_device(column.to_numpy(), device) for column in given]
+    given = [column.to_numpy() for column in (balance["supply_mw"], balance["demand_mw"], lines["tail"], lines["head"], lines["forward_mw"], lines["backward_mw"])]
+    if inputs.interfaces is not None:
+        given[4:] = nested.limited(*given, inputs.interfaces)
+    given = [to_device(column, device) for column in given]
     deficit = residual_deficit(*given)
     host = SimpleNamespace(total=float(deficit.total), gain=to_host(worth(deficit, *given)),
                            **{name: to_host(getattr(deficit, name)) for name in ("unserved", "share", "pocket", "binding", "flow")})
     found = regions(inputs, balance, host)
     ways = corridors(inputs, host, found)
+    groups = None if inputs.interfaces is None else nested.told(inputs.interfaces, host.flow)
     hour, basis = balance.attrs["hour"], balance.attrs["basis"]
-    return Findings(found, plants(inputs, hour, basis), ways, pockets(inputs, found, ways), hour, basis, balance.attrs["says"])
+    return Findings(found, plants(inputs, hour, basis), ways, pockets(inputs, found, ways), hour, basis, balance.attrs["says"], groups)
 
 
 def regions(inputs, balance, solved):

@@ -63,6 +63,9 @@ def write_results(path, shown, found):
         "bottlenecks": {**number((corridors["bottleneck"] > 0).sum(), "corridors", "at their limit into a pocket in every flow that serves the most"),
                         "worst": _rows(corridors.nlargest(WORST, "worth_mw").query("worth_mw > 0"))},
     }
+    if found.groups is not None:
+        results["group_limits"] = {**number(found.groups["full"].sum(), "interfaces", "between groups of zones at their limit, of those held"),
+                                   "interfaces": found.groups.to_dict("records")}
     results["residual_deficit_mw"].update(_doubt(results["residual_deficit_mw"], results["artefact_deficit_mw"]))
     write_json(path, results)
     return results

@@ -1,9 +1,12 @@
 """`gridmap run` and its sisters, as sentences: one call a step. An hour, or every hour of a year."""
 
+from dataclasses import replace
+
 from cukernels.backend import choose_device
 from cukernels.run import Run
 
 from gridmap import (
+    InputError,
     capacity,
     chronicle,
     export,
@@ -17,6 +20,7 @@ from gridmap import (
     match,
     match_lines,
     merge,
+    nested,
     output,
     publish,
     read,
@@ -67,6 +71,7 @@ def where(config, out, mw, which, device="auto", say=print):
 
     As `run` otherwise. Returns what results.json holds.
     """
+    _without_groups(config)
     device = choose_device(device)
     say(f"device: {device.why}")
     options = config.options() | {"mw": mw, "hours": which}
@@ -91,6 +96,7 @@ def compare(config, path, out, which, device="auto", say=print):
 
     The hours are chosen in the system as it is. As `run` otherwise. Returns what results.json holds.
     """
+    _without_groups(config)
     device = choose_device(device)
     say(f"device: {device.why}")
     changes = scenario.read(path)
@@ -134,6 +140,11 @@ def match_files(first, second, out, hide_numbers=False, say=print, lines=False):
     return results
 
 
+def _without_groups(config):
+    if config.nested:
+        raise InputError("nested: limits between groups are held by `gridmap run` only; leave nested out")
+
+
 def _match_lines(folder, paths):
     book = ledger.Ledger()
     with folder.step("read"):
@@ -157,6 +168,10 @@ def _placed(config, folder, device, say):
         inputs = regroup.regroup(repair.repair(inputs, device=device), config.by)
         for path in regroup.given_files(config.by):
             folder.read(path)
+    if config.nested:
+        path = config.group_limits
+        folder.read(path or tables.DATA / "limits_group.parquet")
+        inputs = replace(inputs, interfaces=nested.interfaces(inputs, path))
     return inputs
 
 

@@ -29,7 +29,8 @@ class Inputs:
     demand: demand.Demand. corridors: see limits.build. lines: GeoDataFrame for display, or None.
     places: addresses of plants by plant_id, or None. weather: supply.Weather. outages: supply.Outages.
     report: the repair report (ledger.COLUMNS). account: where every MW went, None before repair.
-    beside: where limits come from the lines, `line_limits.beside`. substations: `line_files.read_substations`, or None. files: every file read. sources: `ledger.Ledger.sources`. truncated: why the lines are not the whole grid, or "".
+    beside: where limits come from the lines, `line_limits.beside`. substations: `line_files.read_substations`, or None. interfaces:
+    limits between groups, `nested.Interfaces`, or None. files: every file read. sources: `ledger.Ledger.sources`. truncated: why the lines are not the whole grid, or "".
     """
 
     regions: geopandas.GeoDataFrame
@@ -47,6 +48,7 @@ class Inputs:
     account: pd.DataFrame | None = None
     beside: pd.DataFrame | None = None
     substations: geopandas.GeoDataFrame | None = None
+    interfaces: object = None
 
 
 def load_bundle():

@@ -66,7 +66,7 @@ def merge_counties(frame, ledger, file):
 
 
 def with_zones(frame):
-    """The canonical columns; zone and interconnect by county code where the file itself does not say."""
+    """The canonical columns, and group where the file has it; zone and interconnect by county code where the file itself does not say."""
     zones, _ = tables.read(tables.DATA / "zones.parquet", "zones")
     counties, _ = tables.read(tables.DATA / "county_zones.parquet", "county_zones")
     merges = tables.fact("county_merges").set_index("fips")["region_id"]
@@ -76,7 +76,8 @@ def with_zones(frame):
         if field not in frame:
             found = frame["region_id"].map(counties[field]) if field in counties else None
             frame[field] = frame["region_id"] if field == "name" else ("" if found is None else found.fillna(""))
-    return geopandas.GeoDataFrame(frame[COLUMNS].reset_index(drop=True), geometry="geometry", crs=4326)
+    columns = [*COLUMNS[:-1], *(["group"] if "group" in frame else []), "geometry"]
+    return geopandas.GeoDataFrame(frame[columns].reset_index(drop=True), geometry="geometry", crs=4326)
 
 
 def county_codes(ids):

@@ -68,7 +68,7 @@ def dissolve(regions, names, parent):
         inside = regions[parent == g]
         whole = shapely.coverage_union_all(shapes[parent == g])
         whole = whole if whole.geom_type == "MultiPolygon" else shapely.MultiPolygon([whole])
-        same = {column: inside[column].iloc[0] if inside[column].nunique() == 1 else "" for column in ("state", "interconnect", "zone")}
+        same = {column: inside[column].iloc[0] if inside[column].nunique() == 1 else "" for column in ("state", "interconnect", "zone", "group") if column in inside}
         rows.append({"region_id": name, "name": name, **same, "geometry": whole})
     return geopandas.GeoDataFrame(rows, geometry="geometry", crs=regions.crs)[list(regions.columns)]
 

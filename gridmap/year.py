@@ -12,7 +12,7 @@ import pandas as pd
 from cukernels import residual_deficit
 from cukernels.backend import to_device, to_host
 
-from gridmap import InputError, supply
+from gridmap import InputError, nested, supply
 
 DATASETS = ("totals", "balance", "short", "full")
 
@@ -42,6 +42,8 @@ def solve_month(inputs, hours, basis, device="cpu"):
     first = inputs.demand.row(hours[0])
     mw = supply.hourly_supply(inputs, hours, basis), inputs.demand.between(first, first + len(hours))
     ways = [inputs.corridors[c].to_numpy() for c in ("tail", "head", "forward_mw", "backward_mw")]
+    if inputs.interfaces is not None:
+        ways[2:] = (np.stack(limit) for limit in zip(*(nested.limited(s, d, *ways, inputs.interfaces) for s, d in zip(*mw))))
     deficit = residual_deficit(*(to_device(a, device) for a in (*mw, *ways)))
     found = SimpleNamespace(**{name: to_host(getattr(deficit, name)) for name in ("unserved", "pocket", "total", "binding", "worth")})
     hour, region = np.nonzero(found.pocket >= 0)

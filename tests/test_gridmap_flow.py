@@ -79,4 +79,4 @@ def system(supply, demand, tail, head, forward, backward):
         supply_mw=supply, demand_mw=demand, net_mw=supply - demand, isolated_deficit_mw=np.maximum(demand - supply, 0))
     balance.attrs = {"hour": pd.Timestamp("2023-01-01"), "basis": "nameplate", "says": ""}
     report = pd.DataFrame({"file": [], "row": pd.array([], "Int64"), "rule": pd.Series(dtype=str), "action": pd.Series(dtype=str)})
-    return SimpleNamespace(regions=regions, plants=plants, corridors=corridors, demand=hours, report=report), balance
+    return SimpleNamespace(interfaces=None, regions=regions, plants=plants, corridors=corridors, demand=hours, report=report), balance
