@@ -56,9 +56,36 @@ def name_objects(labels, image, known, kv, candidates=None, process=None, yields
     uncertainty of 0.01 to 0.03 is what most pairs fail on.
     Returns `ObjectNames`. Raises InputError where fewer than two materials are known or their greys don't differ.
     """
-    labels, image = np.asarray(labels), np.asarray(image, float)
     names = list(dict.fromkeys([materials.find(n).name for n in (candidates or materials.load())]
                                + [materials.find(n).name for n in known.values()]))
+    seen = grey_evidence(labels, image, known, kv, names, yields)
+    posterior = touching(seen.log, labels, names, process)
+    sets = [smallest_set(row, names) for row in posterior]
+    return ObjectNames(names, posterior, seen.eta, seen.eta_sd, sets, *seen.limits(posterior, names))
+
+
+@dataclass(frozen=True)
+class GreyEvidence:
+    """log: (K, M) log-likelihood of each candidate by the object's grey. eta, eta_sd: (K,) read off the grey.
+
+    value: (M,) eta of the candidates; model: (K, M) doubt of the models; shot: (K,) doubt of the grey, all in eta.
+    """
+
+    log: np.ndarray
+    eta: np.ndarray
+    eta_sd: np.ndarray
+    value: np.ndarray
+    model: np.ndarray
+    shot: np.ndarray
+
+    def limits(self, posterior, names):
+        """(limits, by_model) of `ObjectNames`: for each object what lies too near its best at this dose, and what always will."""
+        return _limits(posterior, self.value, self.model, self.shot, names)
+
+
+def grey_evidence(labels, image, known, kv, names, yields=None):
+    """`GreyEvidence` of objects; arguments and errors as of `name_objects`, `names` being the candidates, known ones included."""
+    labels, image = np.asarray(labels), np.asarray(image, float)
     measured = {materials.find(n).name: pair for n, pair in (yields or {}).items()}
     value, doubt = np.array([measured.get(n) or eta.eta_of(materials.find(n), kv) for n in names], float).T
     grey, grey_sd = object_greys(labels, image)
@@ -70,10 +97,7 @@ def name_objects(labels, image, known, kv, candidates=None, process=None, yields
     log = -0.5 * ((read[:, None] - value) / np.hypot(spread, shot[:, None])) ** 2 - np.log(np.hypot(spread, shot[:, None]))
     for k, name in known.items():
         log[k] = np.where(np.arange(len(names)) == names.index(materials.find(name).name), 0, -1e3)
-    posterior = _touching(log, labels, names, process)
-    sets = [_smallest_set(row, names) for row in posterior]
-    limits, by_model = _limits(posterior, value, spread, shot, names)
-    return ObjectNames(names, posterior, read, np.hypot(shot, spread.min(1)), sets, limits, by_model)
+    return GreyEvidence(log, read, np.hypot(shot, spread.min(1)), value, spread, shot)
 
 
 def electrons_to_tell(a, b, kv, collection=1.0):
@@ -163,7 +187,7 @@ def _model_sd(place, doubt, low, high):
     return np.maximum(np.sqrt(own**2 + (on_low * doubt[low]) ** 2 + (on_high * doubt[high]) ** 2), 1e-6)
 
 
-def _touching(log, labels, names, process):
+def touching(log, labels, names, process):
     """Posterior of each object, by its grey and, under a process, by what its neighbours are likely to be."""
     posterior = _normalised(log)
     if process is None:
@@ -190,7 +214,7 @@ def _normalised(log):
     return weight / weight.sum(1, keepdims=True)
 
 
-def _smallest_set(row, names):
+def smallest_set(row, names):
     order = np.argsort(-row, kind="stable")
     enough = int(np.searchsorted(np.cumsum(row[order]), SURE)) + 1
     return [names[m] for m in order[:enough]]

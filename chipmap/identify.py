@@ -32,7 +32,8 @@ class Identification:
     candidates: for each phase [(name, probability), ...], likeliest first. labels: (H, W) int32, index into `names`,
     phases of one material joined. names: the different entries of `best`. confidence: (H, W) float32, posterior of the
     phase times that of its best material. basis: one sentence on where the names come from. calibrated: True where
-    gain and offset come from known phases. notes: sentences for the report.
+    gain and offset come from known phases. notes: sentences for the report. considered: M names held possible; posterior:
+    (K, M) of each phase over them; known: {phase: name} that the user gave.
     """
 
     material: list
@@ -44,6 +45,9 @@ class Identification:
     basis: str
     calibrated: bool
     notes: list
+    considered: list
+    posterior: np.ndarray
+    known: dict
 
 
 @dataclass
@@ -58,14 +62,15 @@ class Process:
         return a == b or frozenset((a, b)) in self.touching
 
 
-def identify(phases, image=None, materials=None, legend=None, process=None, kv=None, signal=None):
+def identify(phases, image=None, materials=None, legend=None, process=None, kv=None, signal=None, more=False):
     """Name the materials of `phases` (a `segment.Phases`); the more is said, the less is guessed.
 
     image: not needed by grey levels of phases; kept for evidence from single objects. legend: {"bright": "Cu", 0:
     "SiO2"} or text "bright=Cu dark=SiO2" names phases outright (dark, middle, bright or a number from 0 = darkest);
     in a backscatter picture two named phases calibrate the rest. materials: names or "Cu,SiO2", the candidates.
     process: a `Process`, the name of a bundled one, or a path. Without any of them the whole library is held possible.
-    kv: beam energy in keV, 15 if unknown. signal: "BSE", "SE" or None where the tags don't say.
+    kv: beam energy in keV, 15 if unknown. signal: "BSE", "SE" or None where the tags don't say. more: True where other
+    evidence (X-rays) is to come, so that secondary electrons leave every candidate as likely as the others.
 
     Returns an `Identification`. Raises InputError for unknown materials and legends that don't fit the phases, and for
     a secondary-electron picture of which neither legend nor materials are given: its grey tells no atomic number.
@@ -73,12 +78,14 @@ def identify(phases, image=None, materials=None, legend=None, process=None, kv=N
     count = len(phases.level)
     known = _legend(legend, count)
     process = load_process(process) if isinstance(process, (str, pathlib.Path)) else process
-    if signal == "SE" and len(known) < count and materials is None:
+    if signal == "SE" and len(known) < count and materials is None and not more:
         raise InputError("the picture shows secondary electrons, whose grey tells no atomic number: name the phases with "
                          f'--legend ({_example(count)}) or say with --materials what is there')
     names, asked = _candidates(materials, process, known, count)
     notes = []
-    if len(known) < count:
+    if more and signal == "SE":
+        table = np.array([[float(known[k] == n) if k in known else 1 / len(names) for n in names] for k in range(count)])
+    elif len(known) < count:
         table = _posterior(phases, names, known, process, _energy(kv, notes), signal, asked)
     else:
         table = np.array([[float(known[k] == name) for name in names] for k in range(count)])
@@ -255,11 +262,11 @@ def _named(phases, names, table, known, asked, process, signal, notes):
     xp = array_module(phases.labels)
     labels = xp.asarray(np.array([different.index(b) for b in best], np.int32))[phases.labels]
     sure = xp.asarray(np.array([row[0][1] for row in candidates], np.float32))[phases.labels]
-    return Identification([_set_of(row) for row in candidates], best, candidates, labels, different, phases.confidence * sure,
-                          _basis(known, len(best), asked, process, signal, calibrated), calibrated, notes)
+    return Identification([set_of(row) for row in candidates], best, candidates, labels, different, phases.confidence * sure,
+                          _basis(known, len(best), asked, process, signal, calibrated), calibrated, notes, names, table, known)
 
 
-def _set_of(candidates):
+def set_of(candidates):
     held, total = [], 0.0
     for name, probability in candidates:
         held.append(name)

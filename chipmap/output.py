@@ -62,6 +62,8 @@ def write_files(folder, seen, lines, also=(), plane="strain"):
     write_table(folder / "objects.csv", seen.objects.table)
     write_table(folder / "lines.csv", lines)
     write_table(folder / "nets.csv", net_table(seen.objects.table))
+    if seen.naming:
+        write_json(folder / "naming.json", seen.naming.table(seen.picture.instrument.get("beam_kv")))
     for answer in seen.answers.values():
         for name, columns in answer.tables.items():
             write_table(folder / name, columns)
@@ -91,7 +93,7 @@ def write_results(path, seen, lines, layers):
                     "bits": seen.picture.bits, "instrument": seen.picture.instrument, "preparation": seen.prepared.report},
         "pixel_size_m": {"y": seen.pixel_size_m[0], "x": seen.pixel_size_m[1], "source": seen.picture.pixel_size_source},
         "materials": [_material(seen, m, layers) for m in range(len(seen.names))],
-        "naming": {"basis": seen.named.basis, "calibrated": seen.named.calibrated},
+        "naming": {"basis": seen.named.basis, "calibrated": seen.named.calibrated, "objects": "naming.json" if seen.naming else None, **_xray(seen)},
         "phases": {"count": len(seen.phases.level), "chosen_by_evidence": seen.phases.chosen,
                    "evidence_nats": {str(n): float(e) for n, e in seen.phases.evidence.items()}},
         "objects": _objects(seen, lines),
@@ -142,6 +144,10 @@ def _as_stored(seen):
     grey = seen.picture.image[top:bottom, left:right]
     whole = seen.picture.bits <= 16 and (grey == np.floor(grey)).all()
     return np.ascontiguousarray(grey.astype(f"uint{seen.picture.bits}") if whole else grey)
+
+
+def _xray(seen):
+    return {"xray": {"source": seen.maps.source, "beam_kv": seen.maps.kv, "placement_px": seen.placed.as_dict()}} if seen.maps else {}
 
 
 def _objects(seen, lines):

@@ -1,26 +1,29 @@
 """`chipmap run`, as a sentence: one call a step."""
 
-from cukernels.backend import choose_device
+from cukernels.backend import choose_device, to_host
 from cukernels.run import Run
 
 from chipmap import chip, layout, output, report
-from chipmap.identify import identify
+from chipmap.identify import identify, load_process
 from chipmap.layers import read_layers
 from chipmap.library import Library
 from chipmap.lines import measure_lines
+from chipmap.naming import name_by_object, onto
 from chipmap.objects import find_objects
 from chipmap.prepare import prepare
 from chipmap.problems import Boundaries, chosen, parse_length, solve_all
 from chipmap.read import parse_pixel_size, read_picture
 from chipmap.segment import segment
 from chipmap.training import phases_by_model
+from chipmap.xray_maps import bands, files_of, read_xray
+from chipmap.xray_place import parse_field, place
 
 PACKAGES = ("cukernels-chipmap-gridmap", "numpy", "scipy", "numba", "tifffile", "rasterio", "shapely", "gdstk", "matplotlib")
 
 
 def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, process=None, crop=None, simplify_px=0.0,
         physics="heat,current", settings=(), thickness=None, boundaries=None, model=None, samples=0, also=(),
-        layers=None, device="auto", say=print):
+        layers=None, xray=None, xray_field=None, device="auto", say=print):
     """One picture, from the file to the folder `out`.
 
     image: path. pixel_size: text with a unit, or None where the tags say it. phases, materials, legend, process, crop:
@@ -28,15 +31,17 @@ def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, p
     `layout.outlines`. physics: as of `problems.chosen`. settings: as of `library.Library`. thickness: of the layer, text
     with a unit. boundaries: `problems.Boundaries`, or a dict of its fields. model: a file of `chipmap train`, in the place
     of `phases`. samples: solutions with displaced edges for the doubt of heat and current, 0 for first order. also: further
-    files, "abaqus" for chip.inp, "oasis" for layout.oas. layers: a file of `layers.read_layers`. device: "auto", "cpu" or
-    "cuda". say: called with a line a step and the headline.
+    files, "abaqus" for chip.inp, "oasis" for layout.oas. layers: a file of `layers.read_layers`. xray: a folder of
+    element maps or a spectrum image (`xray_maps.read_xray`) of the same field; xray_field: where it lies, as
+    "left,top,right,bottom", else it is laid on by likeness. device: "auto", "cpu" or "cuda". say: called with a line a
+    step and the headline.
     Returns what results.json holds. Raises InputError, DeviceError, FileExistsError before anything stands in `out`.
     """
     boundaries = boundaries if isinstance(boundaries, Boundaries) else Boundaries(**(boundaries or {}))
     options = {"image": str(image), "pixel_size": pixel_size, "phases": phases, "materials": materials, "legend": legend,
                "process": process, "crop": crop, "simplify_px": simplify_px, "physics": physics, "settings": list(settings),
                "thickness": thickness, "model": model and str(model), "samples": samples, "also": list(also),
-               "layers": layers and str(layers), **vars(boundaries)}
+               "layers": layers and str(layers), "xray": xray and str(xray), "xray_field": xray_field, **vars(boundaries)}
     problems, library, places = chosen(physics), Library(settings), layers and read_layers(layers)
     thickness_m = parse_length(thickness) if thickness else None
     device = choose_device(device)
@@ -56,15 +61,22 @@ def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, p
                 found, legend = phases_by_model(model, prepared.image, legend, phases)
                 folder.read(model)
         with folder.step("materials"):
-            named = identify(found, prepared.image, materials, legend, process,
-                             picture.instrument.get("beam_kv"), picture.instrument.get("signal"))
+            kv, signal = picture.instrument.get("beam_kv"), picture.instrument.get("signal")
+            named = identify(found, prepared.image, materials, legend, process, kv, signal, more=xray is not None)
+        maps, placed = None, None
+        if xray:
+            with folder.step("X-rays"):
+                maps, placed = _xray(xray, xray_field, kv, prepared.image)
+                for file in files_of(xray):
+                    folder.read(file)
         with folder.step("objects"):
+            found, named, naming = name_by_object(found, named, prepared.image - found.drift, process and load_process(process), kv, signal, maps, placed)
             objects = find_objects(named.labels, chip.shown_names(named), picture.pixel_size_m, named.confidence, found.confidence)
         with folder.step("edges"):
             sample = chip.sample_of(prepared, found, named, objects, picture.pixel_size_m, library, thickness_m, samples)
         answers = solve_all(problems, sample, boundaries, folder.step, say)
         with folder.step("lines"):
-            seen = chip.gather(picture, prepared, found, named, objects, sample, answers)
+            seen = chip.gather(picture, prepared, found, named, objects, sample, answers, onto(naming, objects.labels, found), maps, placed)
             lines = measure_lines(seen.image, seen.objects, seen.pixel_size_m)
         results = leave(folder, seen, lines, simplify_px, also, boundaries.plane, places)
         folder.finish()
@@ -84,6 +96,14 @@ def leave(folder, seen, lines, simplify_px=0.0, also=(), plane="strain", places=
     with folder.step("pictures"):
         report.draw(folder.folder, seen)
     return results
+
+
+def _xray(path, xray_field, kv, image):
+    maps = read_xray(path, kv)
+    image = to_host(image)
+    if xray_field:
+        return maps, parse_field(xray_field, image.shape, maps.counts.shape[1:])
+    return maps, place(bands(maps), image)
 
 
 def _as_many_as(materials):

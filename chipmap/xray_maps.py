@@ -6,7 +6,7 @@ Whatever it was, what comes out is a stack of counts, a map a line or a channel,
 import json
 import pathlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -14,23 +14,24 @@ from chipmap import InputError, xray
 from chipmap.spectrum import SPECTRUM_FILES, energies_of
 
 PICTURES = {".tif", ".tiff", ".png", ".bmp"}
-COUNTED = 0.5, 1.6   # variance over mean of true counts, on blocks; outside, a map's brightness is no number of photons
+COUNTED = 0.5, 2.0   # variance over mean of true counts, on blocks; outside, a map's brightness is no number of photons
 BLOCK = 4            # pixels: side of the blocks whose sums are compared
+FEWEST = 8           # pairs of blocks that tell something
 
 
 @dataclass(frozen=True)
 class XrayMaps:
-    """counts: (L, h, w) float32, photons (or what stands for one photon, where `scaled`) of each line or channel.
+    """counts: (L, h, w) float32, brightness of each line's map, or photons of each channel of a spectrum image.
 
     lines: L `xray.Family`s for element maps, None for a spectrum image. energy_ev: (L,) middles of the channels of a
     spectrum image, None for maps. scaled: True where each map was brightened by itself, so that only ratios within one
-    map are evidence. kv: beam energy or None. source: what was read, in words. notes: sentences for the report.
+    map are evidence; None where `counted` has still to tell. kv: beam energy or None. source: what was read, in words. notes: sentences for the report.
     """
 
     counts: np.ndarray
     lines: list | None
     energy_ev: np.ndarray | None
-    scaled: bool
+    scaled: bool | None
     kv: float | None
     source: str
     notes: list = field(default_factory=list)
@@ -52,6 +53,24 @@ def read_xray(path, kv=None):
         return _ripple(path, kv)
     raise InputError(f"{path}: is no folder of element maps and no {' or '.join(SPECTRUM_FILES)} file: export the maps as TIFF into a folder, "
                      "each named after its element")
+
+
+def files_of(path):
+    """The files that `read_xray` reads."""
+    path = pathlib.Path(path)
+    if path.is_dir():
+        return sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURES)
+    return [path, *([path.with_suffix(".raw")] if path.suffix.lower() == ".rpl" else [])]
+
+
+def bands(maps, count=16):
+    """(L, h, w) maps for laying on a picture: the element maps, or `count` parts of a spectrum image of like many photons."""
+    if maps.energy_ev is None:
+        return maps.counts / np.nan_to_num([photon(m) for m in maps.counts], nan=1.0).astype(np.float32)[:, None, None]
+    use = maps.energy_ev > xray.LOWEST
+    share = np.cumsum(maps.counts[use].sum((1, 2)))
+    part = np.minimum((share / max(share[-1], 1) * count).astype(int), count - 1)
+    return np.stack([maps.counts[use][part == k].sum(0) for k in range(count)])
 
 
 def line_of(name, kv=None):
@@ -81,7 +100,7 @@ def _family(element, shell, kv):
 
 
 def _folder(path, kv):
-    files = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURES)
+    files = files_of(path)
     found = [(p, line_of(p.stem, kv)) for p in files]
     unknown = [p.name for p, line in found if line is None]
     if unknown or not found:
@@ -94,38 +113,53 @@ def _folder(path, kv):
     sizes = {m.shape for m in stack}
     if len(sizes) > 1:
         raise InputError(f"{path}: the maps have different sizes ({', '.join(f'{h} x {w}' for h, w in sorted(sizes))}): export all of one field alike")
-    grain = np.array([photon(m) for m in stack])
-    whole = all(np.array_equal(m, np.rint(m)) for m in stack)
-    known = np.isfinite(grain)
-    scaled = not whole or bool(((grain[known] < COUNTED[0]) | (grain[known] > COUNTED[1])).any())
-    grain = np.where(known, grain, 1.0) if scaled else np.ones(len(stack))
-    notes = [f"X-ray maps: brightness is not a number of photons (variance over mean {grain.min():.2g} to {grain.max():.2g}), so each map is "
-             "scaled by itself and tells where an element is, not how much of it"] if scaled else []
-    counts = np.stack([m / g for m, g in zip(stack, grain)]).astype(np.float32)
     lines = [line for _, line in found]
     source = f"{len(lines)} element maps of {path.name}: {', '.join(f'{f.element} {f.shell}' for f in lines)}"
-    return XrayMaps(counts, lines, None, scaled, kv, source, notes)
+    return XrayMaps(np.stack(stack).astype(np.float32), lines, None, None, kv, source)
 
 
-def photon(image):
-    """Brightness that one photon adds to a map, from how its blocks scatter: variance over mean; NaN for an empty map.
+def counted(maps, home):
+    """`XrayMaps` whose counts are photons, `scaled` decided. home: (h, w) int, the object each pixel sees alone, or -1.
 
-    Neighbouring blocks of 4 x 4 pixels differ by chance alone but at edges, which a trimmed mean leaves out; pixels that a
-    program has enlarged hang together inside a block, and count as the fewer they were.
+    Brightness that scatters inside objects as photons do is taken for their number; any other map is divided by what one
+    photon brings, and all maps are then trusted for where an element is, not for how much of it.
+    """
+    if maps.scaled is not None or maps.lines is None:
+        return maps
+    grain = np.array([photon(m, home) for m in maps.counts])
+    whole = np.array_equal(maps.counts, np.rint(maps.counts))
+    known = np.isfinite(grain)
+    scaled = not whole or bool(((grain[known] < COUNTED[0]) | (grain[known] > COUNTED[1])).any())
+    if not scaled:
+        return replace(maps, scaled=False)
+    note = (f"X-ray maps: brightness is not a number of photons (variance over mean {np.nanmin(grain):.2g} to {np.nanmax(grain):.2g}), so each map "
+            "is scaled by itself and tells where an element is, not how much of it")
+    return replace(maps, counts=maps.counts / np.where(known, grain, 1).astype(np.float32)[:, None, None], scaled=True, notes=[*maps.notes, note])
+
+
+def photon(image, home=None):
+    """Brightness that one photon adds to a map, from how neighbouring blocks of 4 x 4 pixels scatter; NaN where nothing tells.
+
+    home: (h, w) int, the object that each pixel sees alone, or -1; blocks are compared within one object. Without it edges
+    are left out by trimming, which is rough. Pixels that a program has enlarged hang together inside a block, and count as
+    the fewer they were.
     """
     h, w = (n // BLOCK for n in image.shape)
-    if min(h, w) < 2:
-        return 1.0 if image.sum() > 0 else np.nan
-    blocks = image[:h * BLOCK, :w * BLOCK].astype(float).reshape(h, BLOCK, w, BLOCK).sum((1, 3))
-    mean = np.concatenate([((a + b) / 2).ravel() for a, b in ((blocks[1:], blocks[:-1]), (blocks[:, 1:], blocks[:, :-1]))])
-    square = np.concatenate([(np.diff(blocks, axis=k) ** 2 / 2).ravel() for k in (0, 1)])
+    cut = lambda a: a[:h * BLOCK, :w * BLOCK].reshape(h, BLOCK, w, BLOCK)  # noqa: E731
+    blocks = cut(np.asarray(image, float)).sum((1, 3))
+    one = np.zeros((h, w), int) if home is None else np.where(cut(home).min((1, 3)) == cut(home).max((1, 3)), cut(home).max((1, 3)), -1)
+    pairs = [((a[1:], a[:-1]), (a[:, 1:], a[:, :-1])) for a in (blocks, one)]
+    first, second, same = (np.concatenate(v) for v in zip(*((x.ravel(), y.ravel(), ((i == j) & (i >= 0)).ravel()) for (x, y), (i, j) in zip(*pairs))))
+    mean, square = (first + second)[same] / 2, (first - second)[same] ** 2 / 2
+    if home is not None and len(mean) >= FEWEST:
+        total = mean.sum()
+        return float(square.sum() / total) if total > 0 else np.nan
     use = mean > 0
-    if use.sum() < 8:
-        return 1.0 if image.sum() > 0 else np.nan
-    order = np.argsort(mean[use])
-    ratio = np.sort((square[use] / mean[use])[order[-max(len(order) // 2, 8):]])  # the fuller half: nearly normal
-    kept = ratio[:int(np.ceil(0.9 * len(ratio)))]
-    return max(float(kept.mean()) / 0.623, 1e-9)  # mean of the lower 90 % of chi-square with one degree of freedom
+    if use.sum() < FEWEST:
+        return np.nan
+    ratio = np.sort(square[use] / mean[use])
+    kept = ratio[:int(np.ceil(0.75 * len(ratio)))]
+    return max(float(kept.mean()) / 0.3685, 1e-9)  # mean of the lower 75 % of chi-square with one degree of freedom
 
 
 def _map(path):

@@ -17,11 +17,12 @@ import numpy as np
 from chipmap import materials, xray
 from chipmap.composition import intensity
 from chipmap.spectrum import Spectrum
+from chipmap.xray_maps import counted
 
 TAKE_OFF = 40.0        # degrees, where no file says it
 MODEL = {"K": 0.15, "L": 0.25, "M": 0.25}  # relative standard uncertainty of a predicted intensity above 1 keV
 SOFT_EV, SOFT = 1000.0, 0.6   # below, windows and ice decide: uncertainty there
-SCALED = 0.5           # of a map that was brightened by itself, its scale having been found from the others
+SCALED, SCALES = 0.7, np.geomspace(1 / 4, 4, 9)  # of a map that was brightened by itself: spread of the logarithm of its scale, and those tried
 COMMON = 0.3           # one dose for all pixels: relative spread of the counts an object gets for what it is
 STRAY = 0.03           # of a pure element's counts: what a neighbour may add
 COATING = 0.2          # of pure carbon's counts: what the conductive coating and the beam's own dirt may add
@@ -50,13 +51,14 @@ class XrayEvidence:
     share_error: np.ndarray
     counting_error: np.ndarray
     overlaps: list
+    notes: list
 
     def of(self, k):
         """What is known of object k, for results: {} without evidence."""
         if self.pixels[k] < FEWEST:
             return {}
         shares = {e: {"mass_share": float(s), "standard_uncertainty": float(d), "counting_error": float(c)} for e, s, d, c in
-                  zip(self.elements, self.share[k], self.share_error[k], self.counting_error[k]) if s > max(0.01, d)}
+                  zip(self.elements, self.share[k], self.share_error[k], self.counting_error[k]) if s > max(0.01, 2 * d)}
         lines = {f"{f.element} {f.shell}": {"counts": float(c), "standard_uncertainty": float(d)} for f, c, d in
                  zip(self.families, self.counts[k], self.error[k]) if c > 2 * d}
         return {"map_pixels": int(self.pixels[k]), "lines": lines, "composition": shares, "not_told_apart": self.overlaps[k]}
@@ -70,6 +72,7 @@ def measure_objects(maps, placement, labels, names, kv=None):
     kv = maps.kv or kv or 20.0
     count = int(labels.max()) + 1
     home = pure_pixels(maps.counts.shape[1:], placement, labels)
+    maps = counted(maps, home)
     pixels = np.bincount(home[home >= 0], minlength=count)
     shares = [materials.find(n).mass_fractions for n in names]
     sums = _sums(maps.counts, home, count)
@@ -90,7 +93,7 @@ def measure_objects(maps, placement, labels, names, kv=None):
     elements = sorted({f.element for f in families} & {e for s in shares for e in s}, key=lambda e: materials.elements()[e][0])
     share, error, counting, overlaps = _compositions(y, cov, chance, pixels, shares, log, elements, lines, view, kv, families)
     sd = np.sqrt(np.array([np.diag(c) for c in cov]))
-    return XrayEvidence(log, pixels, families, y, sd, elements, share, error, counting, overlaps)
+    return XrayEvidence(log, pixels, families, y, sd, elements, share, error, counting, overlaps, maps.notes)
 
 
 def pure_pixels(shape, placement, labels, samples=5):
@@ -224,36 +227,34 @@ def _fit_spectra(sums, energy_ev, kv, elements):
 def _likelihoods(model, y, cov, pixels, scaled):
     """(K, M): each object for itself, then again with the dose that the objects' best materials have in common."""
     mean, sd = model.whole()
-    gain = np.ones(y.shape[1])
-    dose, log = _each(mean, sd, model.stray, y, cov, pixels, None, gain)
-    for _ in range(4 if scaled else 2):
+    common = None
+    for _ in range(3):
+        dose, log = _each(mean, sd, model.stray, y, cov, pixels, common, _one_scaled if scaled else _one)
         best = log.argmax(1)
         use = (pixels >= FEWEST) & (y.sum(1) > 0)
         if not use.any():
             return log
-        if scaled:
-            gain = _gains(mean, y, pixels, best, use, gain)
-        weight = np.maximum(y[use].sum(1), 1)
-        common = np.exp(_weighted_median(np.log(np.maximum(dose[use, best[use]], 1e-300)), weight))
-        wide = np.hypot(sd, SCALED * mean) if scaled else sd
-        dose, log = _each(mean, wide, model.stray, y, cov, pixels, common, gain)
+        common = float(np.exp(_weighted_median(np.log(np.maximum(dose[use, best[use]], 1e-300)), np.maximum(y[use].sum(1), 1))))
     return log
 
 
-def _each(mean, sd, stray, y, cov, pixels, common, gain):
+def _each(mean, sd, stray, y, cov, pixels, common, one):
     """Dose (K, M) and log-likelihood (K, M). common: dose a pixel of the picture, None where unknown yet."""
     dose, log = np.ones((len(y), len(mean))), np.zeros((len(y), len(mean)))
     for k in np.flatnonzero(pixels >= FEWEST):
         for m in range(len(mean)):
-            mu, doubt = pixels[k] * mean[m] * gain, pixels[k] * sd[m] * gain
-            dose[k, m], log[k, m] = _one(mu, doubt, pixels[k] * stray * gain, y[k], cov[k], common)
+            dose[k, m], log[k, m] = one(pixels[k] * mean[m], pixels[k] * sd[m], pixels[k] * stray, y[k], cov[k], common)
         log[k] -= log[k].max()
     return dose, log
 
 
+def _first_dose(mu, stray, y):
+    return max(float(y.sum()), 1.0) / max(float(mu.sum()), 0.01 * float(stray.sum() / STRAY), 1e-300)
+
+
 def _one(mu, doubt, stray, y, cov, common):
     """(dose, log-likelihood) of one object and material: normal, its covariance that of counting, model and strays."""
-    a = common or max(float(y.sum()), 1.0) / max(float(mu.sum()), 0.01 * float(stray.sum() / STRAY), 1e-300)
+    a = common or _first_dose(mu, stray, y)
     for _ in range(3):
         total = cov + np.diag((a * doubt) ** 2 + (a * stray) ** 2)
         right = np.linalg.solve(total, np.stack([mu, y], axis=1))
@@ -267,16 +268,17 @@ def _one(mu, doubt, stray, y, cov, common):
     return a, log - (0.5 * ((a - common) / (COMMON * common)) ** 2 if common else 0.0)
 
 
-def _gains(mean, y, pixels, best, use, gain):
-    """Scale of each map that was brightened by itself, from the objects whose best material should be bright in it."""
-    new = gain.copy()
-    for f in range(len(gain)):
-        mu = pixels[use] * mean[best[use], f]
-        strong = mu > 0.3 * mu.max() if mu.max() > 0 else np.zeros(len(mu), bool)
-        if strong.any() and y[use][strong, f].sum() > 10:
-            new[f] = y[use][strong, f].sum() / mu[strong].sum()
-    middle = np.exp(np.mean(np.log(new)))
-    return new / middle
+def _one_scaled(mu, doubt, stray, y, cov, common):
+    """As `_one` of maps that were brightened each by itself: the scale of each is integrated over, for every object anew."""
+    doses = (common or _first_dose(mu, stray, y)) * np.geomspace(1 / 2, 2, 5)
+    weight = -0.5 * (np.log(SCALES) / SCALED) ** 2
+    weight -= np.log(np.exp(weight).sum())
+    a = doses[:, None, None] * SCALES[:, None]
+    total = np.diag(cov) + (a * doubt) ** 2 + (a * stray) ** 2
+    each = weight[:, None] - 0.5 * (y - a * mu) ** 2 / total - 0.5 * np.log(total)
+    top = each.max(1, keepdims=True)
+    log = (np.log(np.exp(each - top).sum(1)) + top[:, 0]).sum(1)
+    return doses[log.argmax()], float(log.max())
 
 
 def _weighted_median(values, weight):
@@ -308,11 +310,15 @@ def _compositions(y, cov, chance, pixels, shares, log, elements, lines, view, kv
         only = _amounts(design, y[k], chance[k])[2]
         counting[k, here] = np.sqrt(np.maximum(np.diag(turn @ only @ turn.T), 0))
         sd = np.sqrt(np.diag(inverse))
-        for i, j in ((i, j) for i in range(len(here)) for j in range(i) if frozenset((elements[here[i]], elements[here[j]])) in near):
-            matters = amount[i] + amount[j] > 0.05 * total and max(sd[i] / total, sd[j] / total) > 0.1
-            if matters and inverse[i, j] < -0.5 * sd[i] * sd[j]:
-                overlaps[k].append([elements[here[j]], elements[here[i]]])
+        overlaps[k] = _in_doubt([elements[i] for i in here], near, amount / total, inverse / total**2, sd / total)
     return share, error, counting, overlaps
+
+
+def _in_doubt(elements, near, share, covariance, sd):
+    """Pairs of elements with lines over each other that hold something together, and are not sure which of them does."""
+    pairs = ((j, i) for i in range(len(elements)) for j in range(i) if frozenset((elements[i], elements[j])) in near)
+    return [[elements[j], elements[i]] for j, i in pairs
+            if share[i] + share[j] > 0.05 and max(sd[i], sd[j]) > 0.1 and covariance[i, j] < -0.5 * sd[i] * sd[j]]
 
 
 def _unit(lines, elements, matrix, kv):

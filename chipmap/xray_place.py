@@ -16,10 +16,13 @@ from chipmap import InputError
 
 KINDS = 6            # of spectra, that the map is divided into
 STRETCH = 0.94, 1.0, 1.06
+STARTS = 5           # of the stretches, best first, that are refined
 REACH = 0.12         # of the map's size, largest shift
 COARSE = 256         # pixels of the longer side, on which all shifts are tried
-CLEAR = 1.1          # times the best mark of the map turned over, that the map as it is must reach
+CLEAR, PLAIN = 1.1, 0.8  # times the best mark of the map turned over, that the map as it is must reach; or a mark that needs no such proof
 LEAST_OVERLAP = 0.5  # of the map, on the picture
+SMOOTH, ENOUGH = (0.7, 2.0), 10.0  # pixels by which a map is smoothed, and the photons that one then stands for
+PRIOR = 0.02         # of the mark, that a stretch by 5 % costs: most maps show what the picture shows
 
 
 @dataclass(frozen=True)
@@ -62,13 +65,13 @@ def place(maps, image):
     """
     maps, image = np.asarray(maps, np.float32), _without_streaks(np.asarray(image, np.float32))
     small = _binned(maps, int(np.ceil(max(maps.shape[1:]) / COARSE)))
-    patterns = _patterns(small)
+    sigma = float(np.clip(np.sqrt(ENOUGH / (4 * np.pi * max(small.sum(0).mean(), 1e-9))), *SMOOTH))
+    patterns = _patterns(small, sigma)
     turns = [[np.ascontiguousarray(p[turn]) for p in patterns] for turn in (np.s_[:, :], np.s_[::-1], np.s_[:, ::-1], np.s_[::-1, ::-1])]
-    seen = _channels(image, *(n / m for n, m in zip(image.shape, small.shape[1:])))
-    found = [max((_best_shift(*turn, seen, fy, fx) for fy in STRETCH for fx in STRETCH), key=lambda t: t[0]) for turn in turns]
-    found = [_refined(*turn, seen, np.array(f[1:])) for turn, f in zip(turns, found)]
+    seen = _channels(image, *(sigma * n / m for n, m in zip(image.shape, small.shape[1:])))
+    found = [_best(turn, seen) for turn in turns]
     mark, null = -found[0][0], -min(f[0] for f in found[1:])
-    if not mark > CLEAR * null:
+    if not (mark > CLEAR * null or mark > PLAIN):
         raise InputError(f"the X-ray maps can't be laid on the picture: turned over they fit about as well (mark {mark:.2f}, turned {null:.2f}); "
                          "say where they lie with --xray-field left,top,right,bottom")
     best = found[0][1]
@@ -77,6 +80,12 @@ def place(maps, image):
     sd = np.sqrt(np.mean([((a[2:] + a[:2] * at - b[2:] - b[:2] * at) ** 2).sum() for a, b in [halves] for at in spots])) / 2
     scale = best[:2] * [n / m for n, m in zip(small.shape[1:], maps.shape[1:])]
     return Placement(*map(float, (*scale, *best[2:])), mark=float(mark), null=float(null), sd_px=float(sd))
+
+
+def _best(patterns, seen):
+    """(minus the mark, placement) of the best of all shifts, from every stretch refined between pixels."""
+    starts = sorted((_best_shift(*patterns, seen, fy, fx) for fy in STRETCH for fx in STRETCH), key=lambda t: -t[0])
+    return min((_refined(*patterns, seen, np.array(start[1:])) for start in starts[:STARTS]), key=lambda t: t[0])
 
 
 def _without_streaks(image):
@@ -90,9 +99,9 @@ def _binned(maps, factor):
     return maps[:, :h * factor, :w * factor].reshape(len(maps), h, factor, w, factor).sum((2, 4))
 
 
-def _patterns(maps):
-    """(kind of spectrum (h, w) int, edge strength (h, w) float32) of maps of counts."""
-    smooth = np.stack([np.sqrt(ndimage.gaussian_filter(m, 2.0)) for m in maps])
+def _patterns(maps, sigma):
+    """(kind of spectrum (h, w) int, edge strength (h, w) float32) of maps of counts smoothed by sigma pixels."""
+    smooth = np.stack([np.sqrt(ndimage.gaussian_filter(m, sigma)) for m in maps])
     columns = smooth.reshape(len(maps), -1).T
     kinds = kmeans2(columns, KINDS, minit="++", seed=0, iter=25, missing="warn")[1].reshape(maps.shape[1:]) if np.ptp(columns) else np.zeros(maps.shape[1:], int)
     edges = np.sqrt(sum(ndimage.gaussian_gradient_magnitude(s, 1.0) ** 2 for s in smooth))
@@ -107,12 +116,12 @@ def _above_noise(edges):
 
 
 def _channels(image, sy, sx):
-    """(grey as ranks, roughness, edge strength), (H, W) each, as coarse as map pixels of sy x sx picture pixels."""
+    """(grey as ranks, roughness, edge strength), (H, W) each, as coarse as a map smoothed by sy and sx picture pixels."""
     rank = (np.searchsorted(np.sort(image[::3, ::3].ravel()), image) / image[::3, ::3].size).astype(np.float32)
-    wide = 1.2 * sy, 1.2 * sx
+    wide = 0.6 * sy, 0.6 * sx
     mean = ndimage.gaussian_filter(rank, 3)
     rough = np.log(np.sqrt(np.maximum(ndimage.gaussian_filter(rank**2, 3) - mean**2, 0)) + 0.01)
-    edges = ndimage.gaussian_gradient_magnitude(ndimage.gaussian_filter(image, (2 * sy, 2 * sx)), (0.5 * sy, 0.5 * sx))
+    edges = ndimage.gaussian_gradient_magnitude(ndimage.gaussian_filter(image, (sy, sx)), (0.25 * sy, 0.25 * sx))
     return ndimage.gaussian_filter(rank, wide), ndimage.gaussian_filter(rough, wide), _above_noise(edges)
 
 
@@ -132,10 +141,15 @@ def _best_shift(kinds, edges, channels, fy, fx):
     mark = mark + _correlated([forward(a) for a in (edges, edges**2)], [forward(a) for a in (seen[2], seen[2] ** 2)], sum(masks), ones, back)
     rows, columns = (np.fft.fftfreq(n, 1 / n) for n in shape)
     off_y, off_x = (h - h / fy) / 2, (w - w / fx) / 2  # of the picture's corner on the map, where both have one middle
+    mark = mark - _cost(fy, fx)
     near = (np.abs(rows - off_y) <= REACH * h)[:, None] & (np.abs(columns - off_x) <= REACH * w)[None]
     mark = np.where(near & (sum(count) > LEAST_OVERLAP * h * w), mark, -1)
     best = np.unravel_index(int(mark.argmax()), shape)
     return float(mark[best]), sy, sx, -rows[best[0]] * sy, -columns[best[1]] * sx
+
+
+def _cost(fy, fx):
+    return PRIOR * (np.log(fy) ** 2 + np.log(fx) ** 2) / 0.05**2
 
 
 def _explained(masks, count, g, g2, back):
@@ -173,7 +187,9 @@ def _loss(p, kinds, edges, grey, rough, strength, half=None):
         return 1.0
     grid = np.meshgrid(y[rows], x[columns], indexing="ij")
     at = [ndimage.map_coordinates(c, grid, order=1, mode="nearest").ravel().astype(float) for c in (grey, rough, strength)]
-    kinds, edges = kinds[rows][:, columns].ravel(), edges[rows][:, columns].ravel()
-    count = np.bincount(kinds, minlength=KINDS) + 1e-9
-    ratio = [((np.bincount(kinds, v, KINDS) ** 2 / count).sum() - v.sum() ** 2 / len(v)) / max(v.var() * len(v), 1e-12) for v in at[:2]]
-    return -float(np.mean(ratio) + np.corrcoef(edges, at[2])[0, 1])
+    inside = (rows[:, None] & columns[None]).ravel()
+    kind = kinds.ravel()[inside]
+    count = np.bincount(kind, minlength=KINDS) + 1e-9
+    ratio = [((np.bincount(kind, v, KINDS) ** 2 / count).sum() - v.sum() ** 2 / len(v)) / max(v.var() * len(v), 1e-12) for v in at[:2]]
+    stretch = sy * kinds.shape[0] / grey.shape[0], sx * kinds.shape[1] / grey.shape[1]
+    return -float(np.mean(ratio) + np.corrcoef(edges.ravel()[inside], at[2])[0, 1]) + _cost(*stretch)
