@@ -71,6 +71,8 @@ def main():
               help="Stress of a thick slab (strain) or of a thin foil (stress).")
 @click.option("--also", multiple=True, type=click.Choice(["abaqus", "oasis"]),
               help="Further files: abaqus, a deck chip.inp with materials and sets; oasis, layout.oas beside layout.gds. Repeatable.")
+@click.option("--liner", metavar="NAME", help="A liner of this material, thinner than a phase, is looked for around every metal and its thickness measured: Ta, or "
+              "Ta=160 with its grey level. Default: where a --process says that there must be one.")
 @click.option("--layers", metavar="FILE", help="CSV with material,layer,datatype: the layers of layout.gds; other materials keep their own numbers.")
 @click.option("--samples", type=click.IntRange(0, 10000), default=0, show_default=True,
               help="Solve heat and current again with so many draws of displaced edges, for their uncertainty; 0: to first order.")

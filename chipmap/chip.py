@@ -6,6 +6,7 @@ import numpy as np
 from cukernels.backend import to_host
 
 from chipmap.identify import SURE
+from chipmap.kinds import kinds_of
 from chipmap.library import Sample
 from chipmap.objects import Objects
 from chipmap.uncertainty import measure
@@ -16,9 +17,10 @@ MOST_CANDIDATES = 4     # a phase that more materials than this share is not kno
 @dataclass
 class Chip:
     """image (H, W) float32, labels (H, W) int 0..M-1, confidence (H, W): NumPy. names: M shown names, a set ("Ta or W")
-    where the evidence ends there. sample: `library.Sample`. answers: name of the physics -> `answer.Answer`. picture,
-    prepared, phases, named: what the steps returned, for what they say in words. naming: `naming.ObjectNaming` of the
-    objects. maps, placed: `xray_maps.XrayMaps` and `xray_place.Placement`, or None."""
+    where the evidence ends there. objects: with the column `kind` and those of the liners. sample: `library.Sample`.
+    answers: name of the physics -> `answer.Answer`. picture, prepared, phases, named: what the steps returned, for what
+    they say in words. naming: `naming.ObjectNaming` of the objects. maps, placed: `xray_maps.XrayMaps` and
+    `xray_place.Placement`, or None. liners: `liners.Liners` or None."""
 
     image: np.ndarray
     labels: np.ndarray
@@ -35,14 +37,16 @@ class Chip:
     naming: object = None
     maps: object = None
     placed: object = None
+    liners: object = None
 
 
-def gather(picture, prepared, phases, named, objects, sample, answers, naming=None, maps=None, placed=None):
+def gather(picture, prepared, phases, named, objects, sample, answers, naming=None, maps=None, placed=None, liners=None):
     """The results of the steps, arrays brought to the host once."""
-    table = objects.table | (naming.columns() if naming else {}) | {name: column for answer in answers.values() for name, column in answer.columns.items()}
+    table = objects.table | {"kind": kinds_of(to_host(objects.labels), objects.table)} | (liners.columns if liners else {})
+    table |= (naming.columns() if naming else {}) | {name: column for answer in answers.values() for name, column in answer.columns.items()}
     return Chip(to_host(prepared.image), to_host(named.labels), to_host(named.confidence), shown_names(named),
                 picture.pixel_size_m, Objects(to_host(objects.labels), table), sample,
-                {name: answer.host() for name, answer in answers.items()}, picture, prepared, phases, named, naming, maps, placed)
+                {name: answer.host() for name, answer in answers.items()}, picture, prepared, phases, named, naming, maps, placed, liners)
 
 
 def sample_of(prepared, phases, named, objects, pixel_size_m, library, thickness_m=None, samples=0):

@@ -7,6 +7,7 @@ from cukernels.run import write_json
 
 from chipmap import InputError, chip
 from chipmap.deck import write_deck
+from chipmap.kinds import KINDS
 from chipmap.layout import look
 from chipmap.nets import net_table
 from chipmap.vti import write_vti
@@ -61,6 +62,8 @@ def write_files(folder, seen, lines, also=(), plane="strain"):
     write_confidence(folder / "confidence.ome.tif", seen.confidence, seen.pixel_size_m)
     write_table(folder / "objects.csv", seen.objects.table)
     write_table(folder / "lines.csv", lines)
+    if seen.liners:
+        write_table(folder / "liners.csv", seen.liners.sides)
     write_table(folder / "nets.csv", net_table(seen.objects.table))
     if seen.naming:
         write_json(folder / "naming.json", seen.naming.table(seen.picture.instrument.get("beam_kv")))
@@ -101,7 +104,7 @@ def write_results(path, seen, lines, layers):
         **{name: answer.facts for name, answer in seen.answers.items() if name not in EFFECTIVE},
         "properties": seen.sample.library.report(),
         "layout": {"gds_database_unit_m": layers["database_unit_m"], "layers": layers["layers"], "coordinates": "x right, y up, lower left corner"},
-        "notes": [*seen.picture.notes, *seen.phases.notes, *seen.named.notes, *(a.note for a in seen.answers.values() if a.note)],
+        "notes": [*seen.picture.notes, *seen.phases.notes, *seen.named.notes, *(seen.liners.notes if seen.liners else ()), *(a.note for a in seen.answers.values() if a.note)],
     }
     write_json(path, results)
     return results
@@ -152,6 +155,7 @@ def _xray(seen):
 
 def _objects(seen, lines):
     return {"count": len(seen.objects), "table": "objects.csv", "lines": len(lines["object"]), "lines_table": "lines.csv",
+            "kinds": {kind: int((seen.objects.table["kind"] == kind).sum()) for kind in KINDS},
             "cut_by_the_frame": int(seen.objects.table["touches_border"].sum())}
 
 

@@ -7,6 +7,7 @@ from chipmap import chip, layout, output, report
 from chipmap.identify import identify, load_process
 from chipmap.layers import read_layers
 from chipmap.library import Library
+from chipmap.liners import find_liners, wanted_liner
 from chipmap.lines import measure_lines
 from chipmap.naming import name_by_object, onto
 from chipmap.objects import find_objects
@@ -23,7 +24,7 @@ PACKAGES = ("cukernels-chipmap-gridmap", "numpy", "scipy", "numba", "tifffile", 
 
 def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, process=None, crop=None, simplify_px=0.0,
         physics="heat,current", settings=(), thickness=None, boundaries=None, model=None, samples=0, also=(),
-        layers=None, xray=None, xray_field=None, device="auto", say=print):
+        layers=None, liner=None, xray=None, xray_field=None, device="auto", say=print):
     """One picture, from the file to the folder `out`.
 
     image: path. pixel_size: text with a unit, or None where the tags say it. phases, materials, legend, process, crop:
@@ -31,7 +32,8 @@ def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, p
     `layout.outlines`. physics: as of `problems.chosen`. settings: as of `library.Library`. thickness: of the layer, text
     with a unit. boundaries: `problems.Boundaries`, or a dict of its fields. model: a file of `chipmap train`, in the place
     of `phases`. samples: solutions with displaced edges for the doubt of heat and current, 0 for first order. also: further
-    files, "abaqus" for chip.inp, "oasis" for layout.oas. layers: a file of `layers.read_layers`. xray: a folder of
+    files, "abaqus" for chip.inp, "oasis" for layout.oas. layers: a file of `layers.read_layers`. liner: as of
+    `liners.wanted_liner`. xray: a folder of
     element maps or a spectrum image (`xray_maps.read_xray`) of the same field; xray_field: where it lies, as
     "left,top,right,bottom", else it is laid on by likeness. device: "auto", "cpu" or "cuda". say: called with a line a
     step and the headline.
@@ -41,9 +43,9 @@ def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, p
     options = {"image": str(image), "pixel_size": pixel_size, "phases": phases, "materials": materials, "legend": legend,
                "process": process, "crop": crop, "simplify_px": simplify_px, "physics": physics, "settings": list(settings),
                "thickness": thickness, "model": model and str(model), "samples": samples, "also": list(also),
-               "layers": layers and str(layers), "xray": xray and str(xray), "xray_field": xray_field, **vars(boundaries)}
+               "layers": layers and str(layers), "liner": liner, "xray": xray and str(xray), "xray_field": xray_field, **vars(boundaries)}
     problems, library, places = chosen(physics), Library(settings), layers and read_layers(layers)
-    thickness_m = parse_length(thickness) if thickness else None
+    thickness_m, wanted = parse_length(thickness) if thickness else None, liner and wanted_liner(liner)
     device = choose_device(device)
     say(f"device: {device.why}")
     with Run(out, "chipmap run", options, device, PACKAGES, say=say) as folder:
@@ -72,11 +74,14 @@ def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, p
         with folder.step("objects"):
             found, named, naming = name_by_object(found, named, prepared.image - found.drift, process and load_process(process), kv, signal, maps, placed)
             objects = find_objects(named.labels, chip.shown_names(named), picture.pixel_size_m, named.confidence, found.confidence)
+        with folder.step("liners"):
+            liners = find_liners(to_host(prepared.image) - to_host(found.drift), objects, found, named, prepared.noise_sigma, picture.pixel_size_m,
+                                 wanted, process, kv, signal)
         with folder.step("edges"):
             sample = chip.sample_of(prepared, found, named, objects, picture.pixel_size_m, library, thickness_m, samples)
         answers = solve_all(problems, sample, boundaries, folder.step, say)
         with folder.step("lines"):
-            seen = chip.gather(picture, prepared, found, named, objects, sample, answers, onto(naming, objects.labels, found), maps, placed)
+            seen = chip.gather(picture, prepared, found, named, objects, sample, answers, onto(naming, objects.labels, found), maps, placed, liners)
             lines = measure_lines(seen.image, seen.objects, seen.pixel_size_m)
         results = leave(folder, seen, lines, simplify_px, also, boundaries.plane, places)
         folder.finish()
