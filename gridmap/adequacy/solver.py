@@ -9,6 +9,7 @@ from cukernels.stores import Stores, run_stores
 
 from gridmap.adequacy.system import KW
 
+BATCH = 2048  # hours whose flows are solved side by side
 BLOCK = 2**23  # samples x columns x hours worked on at a time
 
 
@@ -47,8 +48,13 @@ class Solver:
         ways = self._limits(lost[:, R:R + 2 * E])
         if R <= MOST_REGIONS:
             return split_shortage(lack, demand, *self.ends, *ways)[0]
-        fair = residual_deficit((demand - lack) / KW, demand / KW, *self.ends, *(way / KW for way in ways))
-        return (fair.unserved * KW).round().astype(np.int64)
+        xp, batches = array_module(lack), []
+        for first in range(0, len(lack), BATCH):
+            some = slice(first, first + BATCH)
+            limits = (way / KW if way.ndim == 1 else way[some] / KW for way in ways)
+            fair = residual_deficit((demand[some] - lack[some]) / KW, demand[some] / KW, *self.ends, *limits)
+            batches.append((fair.unserved * KW).round().astype(np.int64))
+        return xp.concatenate(batches)
 
     def _short_despite_stores(self, seed, samples):
         """As `short_hours`, with what the stores give taken off what is lost; and the plate."""
