@@ -122,9 +122,9 @@ def test_intervals_cover_the_truth():
     """95 % intervals over 200 seeds: 190 of them on average, with a standard deviation of 3.1."""
     load = np.tile(rts79.load()[8400:8568], 4)[:, None]  # the year's tightest week, four times
     want = exact(rts79.units(), load[:, 0])
-    hits = np.zeros(2, int)
+    hits, system = np.zeros(2, int), System(["A"], load, rts79.units().assign(region="A"))
     for seed in range(200):
-        got = simulate(System(["A"], load, rts79.units().assign(region="A")), 400, seed=seed).system
+        got = simulate(system, 400, seed=seed).system
         hits += [e.low <= w <= e.high for e, w in ((got.lole_hours, want.lole_hours), (got.eue_mwh, want.eue_mwh))]
     assert (hits >= 180).all() and (hits <= 199).all(), hits
 

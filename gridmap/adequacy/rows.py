@@ -9,11 +9,13 @@ from gridmap import InputError
 def table(name, rows, columns):
     """A copy with all of `columns`; None: must be there; else the default, which also fills gaps."""
     rows = pd.DataFrame(rows).reset_index(drop=True)
+    if not len(rows):
+        return pd.DataFrame({column: pd.Series(dtype=float) for column in [*rows, *columns]})
     for column, default in columns.items():
-        if column not in rows and default is None and len(rows):
+        if column not in rows and default is None:
             raise InputError(f"{name} have no column {column}: add it")
         if column not in rows:
-            rows[column] = pd.Series(default, rows.index, dtype=object if default is None else None)
+            rows[column] = default
         elif isinstance(default, float | str):
             rows[column] = rows[column].where(rows[column].notna(), default)
     return rows
@@ -30,12 +32,16 @@ def check(name, rows, column, good, remedy):
 
 def numbers(name, rows, column):
     """The column as floats; what is no number raises."""
+    if rows[column].dtype == float and not rows[column].hasnans:
+        return rows[column]
     found = pd.to_numeric(rows[column], errors="coerce").astype(float)
     check(name, rows, column, found.notna(), "a number")
     return found
 
 
 def between(name, rows, column, low, high, remedy):
+    if not len(rows):
+        return
     rows[column] = numbers(name, rows, column)
     check(name, rows, column, rows[column].between(low, high), remedy)
 

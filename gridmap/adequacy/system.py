@@ -125,6 +125,8 @@ class System:
 
     def _storage(self):
         rows = r.table("storage", self.storage, _STORES)
+        if not len(rows):
+            return rows.assign(charge_mw=rows["power_mw"])
         rows["charge_mw"] = rows["charge_mw"].where(rows["charge_mw"].notna(), rows["power_mw"]) if "charge_mw" in rows else rows["power_mw"]
         self._places("storage", rows, "region")
         for column in ("power_mw", "charge_mw", "energy_mwh"):
@@ -142,6 +144,8 @@ class System:
 
     def _responses(self):
         rows = r.table("responses", self.responses, _RESPONSES)
+        if not len(rows):
+            return rows.assign(payback_mw=rows["power_mw"])
         rows["payback_mw"] = rows["payback_mw"] if "payback_mw" in rows else rows["power_mw"]
         self._places("responses", rows, "region")
         for column in ("power_mw", "payback_mw", "energy_mwh"):
@@ -151,6 +155,8 @@ class System:
 
     def _limits(self, table):
         rows = r.table(table, getattr(self, table), {"tail": None, "head": None, **_LIMITS})
+        if not len(rows):
+            return rows
         for end in ("tail", "head"):
             self._places(table, rows, end)
         r.check(table, rows, "head", rows["head"] != rows["tail"], "another region than the tail")
@@ -164,6 +170,8 @@ class System:
             r.between(table, rows, "mttr_h", 1, np.finfo(float).max, "hours from 1 up")
             rows["forced_outage_rate"] = rows["mttr_h"] / (rows["mttf_h"] + rows["mttr_h"])
         rows = r.table(table, rows, {"forced_outage_rate": 0.0, "mttr_h": REPAIR_H})
+        if not len(rows):
+            return rows
         r.between(table, rows, "forced_outage_rate", 0, 1, "a share of time from 0 to 1")
         r.between(table, rows, "mttr_h", 1, np.finfo(float).max, "hours from 1 up")
         q = rows["forced_outage_rate"]
