@@ -110,6 +110,27 @@ def moved_conductivity(edges, moved, k, tangential):
     return result
 
 
+def moved_tensors(edges, moved, k):
+    """(3, H, W) conductivity tensors with every face displaced by `moved` (F,) pixels: pixels that an edge cuts conduct like
+    layers, along the edge by the mean of both sides, across it by the mean of their inverses."""
+    from chipmap.solve.laminate import tensors
+    covered, products = np.zeros(k.shape), np.zeros((3, *k.shape))
+    other, (height, width) = k.copy(), k.shape
+    x, y = edges.normal.T
+    for offset in range(-REACH, REACH):
+        grown = np.clip(moved - offset, 0, 1) if offset >= 0 else np.clip(-moved + offset + 1, 0, 1)
+        grown = grown * edges.weight
+        row, column = _moved(edges, offset)
+        cut = (grown > 0) & (row >= 0) & (row < height) & (column >= 0) & (column < width)
+        at = row[cut], column[cut]
+        np.add.at(covered, at, grown[cut])
+        for n, product in enumerate((x * x, y * y, x * y)):
+            np.add.at(products[n], at, (grown * product)[cut])
+        other[at] = (k[edges.row, edges.column] if offset >= 0 else k[edges.beyond])[cut]
+    whole = np.where(covered > 0, covered, 1)
+    return tensors(k, other, np.minimum(covered, 1), *products / whole)
+
+
 @dataclass(frozen=True)
 class Displacement:
     """mean, sd: (F,) pixels, of each edge along its step, outwards from `inner`; sd: of noise, from face to face

@@ -8,8 +8,9 @@ from ..stress import Solid, effective_stiffness, thermal_stress
 from .conduction import Conductance, Conductor, Effective, Solved, conductance, effective_conductivity
 from .evolution import Transient, transient
 from .junction import ThermalResistance, thermal_resistance
+from .laminate import laminate
 from .terminals import Capacitance, Network, Resistance, capacitance, network, resistance
 
 __all__ = ["Capacitance", "Conductance", "Conductor", "Effective", "Network", "Resistance", "Solid", "Solved", "ThermalResistance",
-           "Transient", "capacitance", "conductance", "effective_conductivity", "effective_stiffness", "network", "resistance",
+           "Transient", "capacitance", "conductance", "effective_conductivity", "effective_stiffness", "laminate", "network", "resistance",
            "thermal_resistance", "thermal_stress", "transient"]

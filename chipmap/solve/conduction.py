@@ -9,7 +9,7 @@ from cukernels.backend import array_module, to_host
 from cukernels.components import pieces
 from cukernels.krylov import conjugate_gradients
 from cukernels.multigrid import Multigrid
-from cukernels.stencil import PAD, apply, conduction, embed, gradient, interior, powers
+from cukernels.stencil import PAD, apply, check_conductivity, conduction, conducts, embed, gradient, interior, powers
 
 from .confidence import CORRELATED, Doubtful, sampled
 from .flux import periodic_bound, terminal_bound
@@ -90,7 +90,7 @@ class Effective:
 class Conductor:
     """A picture of conductivities with its fixed nodes; set up once, solved for any number of loads.
 
-    k: (H, W), >= 0; 0 is an exact insulator. dx, dy: pixel size. fixed: bool at the nodes whose potential will be given;
+    k: (H, W), >= 0; 0 is an exact insulator; or tensors (3, H, W), as of `laminate`. dx, dy: pixel size. fixed: bool at the nodes whose potential will be given;
     nodes are pixel corners, (H + 1, W + 1), one fewer along an axis that wraps. periodic: (along y, along x).
     film: conductance from each node to a surrounding at potential 0, >= 0 (a convecting side: coefficient times length).
     tied: int at the nodes, 0 or 1 .. G: those of one number share their potential; k is not read in pixels between them.
@@ -119,11 +119,12 @@ class Conductor:
 
     def _islands(self, xp, k, held):
         """Nodes of conducting pieces that touch no held node."""
-        if not bool((k == 0).any()):
+        solid = conducts(k)
+        if bool(solid.all()):
             return xp.zeros(self.shape, bool)
-        rows, columns = k.shape
+        rows, columns = solid.shape
         wrapped = [slice(None, n - (not wraps)) for n, wraps in zip(self.shape, self.periodic)]
-        labels, count = _pieces(xp, k > 0, self.periodic)
+        labels, count = _pieces(xp, solid, self.periodic)
         grounded = xp.zeros(count + 1, bool)
         for di in (0, 1):
             for dj in (0, 1):
@@ -182,7 +183,15 @@ class Conductor:
 
     def flux(self, solved, k):
         """Mean flux in each pixel, (S, 2, H, W), x first, conductivity times potential over length: -k grad u."""
-        return -k * gradient(self.operator, embed(solved.potential, self.periodic), self.dx, self.dy)
+        return -times(k, gradient(self.operator, embed(solved.potential, self.periodic), self.dx, self.dy))
+
+
+def times(k, gradient):
+    """(S, 2, H, W) conductivities, numbers or tensors, times gradients of that shape."""
+    if k.ndim == 2:
+        return k * gradient
+    x, y = gradient[:, 0], gradient[:, 1]
+    return array_module(k).stack([k[0] * x + k[2] * y, k[2] * x + k[1] * y], axis=1)
 
 
 def conductance(k, axis=0, dx=1.0, dy=1.0, tolerance=TOLERANCE, confidence=None, samples=0, correlated=CORRELATED, seed=0):
@@ -199,9 +208,9 @@ def conductance(k, axis=0, dx=1.0, dy=1.0, tolerance=TOLERANCE, confidence=None,
         raise ValueError(f"axis {axis} is unknown: use 0 (top to bottom) or 1 (left to right)")
     xp = array_module(k)
     k = xp.asarray(k)
-    if k.ndim != 2 or 0 in k.shape:
-        raise ValueError(f"conductivity has shape {k.shape}: give one number a pixel, (H, W) with at least one pixel")
-    shape = tuple(n + 1 for n in k.shape)
+    check_conductivity(k)
+    rows, columns = k.shape[-2:]
+    shape = rows + 1, columns + 1
     fixed = xp.zeros(shape, bool)
     sides = fixed if axis == 0 else fixed.T
     sides[0] = sides[-1] = True
@@ -215,10 +224,10 @@ def conductance(k, axis=0, dx=1.0, dy=1.0, tolerance=TOLERANCE, confidence=None,
     def dual():
         # a row of terminal before the first and behind the last row of pixels
         wide = [(n, n) for n in (1 - axis, axis)]
-        terminals = xp.zeros(tuple(n + 2 * m[0] for n, m in zip(k.shape, wide)), np.int32)
-        rows = terminals if axis == 0 else terminals.T
-        rows[0], rows[-1] = 1, 2
-        return float(terminal_bound(xp.pad(k, wide), terminals, xp.pad(inflow, [(0, 0), *wide]), dx, dy, tolerance)[0, 0])
+        terminals = xp.zeros((rows + 2 * wide[0][0], columns + 2 * wide[1][0]), np.int32)
+        ends = terminals if axis == 0 else terminals.T
+        ends[0], ends[-1] = 1, 2
+        return float(terminal_bound(xp.pad(k, [(0, 0)] * (k.ndim - 2) + wide), terminals, xp.pad(inflow, [(0, 0), *wide]), dx, dy, tolerance)[0, 0])
 
     sigma = None
     if confidence is not None:
@@ -242,8 +251,7 @@ def effective_conductivity(k, dx=1.0, dy=1.0, tolerance=TOLERANCE, boundary="per
     """
     xp = array_module(k)
     k = xp.asarray(k)
-    if k.ndim != 2 or 0 in k.shape:
-        raise ValueError(f"conductivity has shape {k.shape}: give one number a pixel, (H, W) with at least one pixel")
+    check_conductivity(k)
     if boundary not in ("periodic", "gradient", "flux"):
         raise ValueError(f"boundary {boundary!r} is unknown: use periodic, gradient or flux")
     if boundary != "periodic":
@@ -263,17 +271,20 @@ def effective_conductivity(k, dx=1.0, dy=1.0, tolerance=TOLERANCE, boundary="per
 
 def _periodic(xp, k, dx, dy, tolerance):
     """(`Effective`, a function for the flux (2, 2, H, W), x first, at a unit mean gradient along x, and along y)."""
-    height, width = k.shape
-    k = xp.tile(k, tuple(2 if n == 1 else 1 for n in k.shape))  # a circle needs two nodes
+    height, width = k.shape[-2:]
+    k = xp.tile(k, [1] * (k.ndim - 2) + [2 if n == 1 else 1 for n in k.shape[-2:]])  # a circle needs two nodes
     operator = conduction(k, dx, dy, (True, True))
     scale = float(operator.k.max())
     if scale == 0:
         nothing = xp.zeros((2, height, width))
         return Effective(np.zeros((2, 2)), 0, nothing, lambda: np.zeros((2, 2))), lambda: xp.zeros((2, 2, height, width))
-    operator = conduction(k / scale, dx, dy, (True, True))
-    area = dx * dy * k.size
-    b = -_ramps(xp, k / scale, dx, dy)
-    mean = np.eye(2) * float((k / scale).sum()) * dx * dy
+    k, whole = k / scale, k
+    operator = conduction(k, dx, dy, (True, True))
+    area = dx * dy * k.shape[-2] * k.shape[-1]
+    unit = xp.asarray(np.eye(2))[:, :, None, None]
+    ramps = times(k, xp.broadcast_to(unit, (2, 2, *k.shape[-2:])))  # flux of the potentials x and y
+    b = -_ramps(xp, ramps, dx, dy)
+    mean = to_host(ramps.sum(axis=(2, 3))) * dx * dy
     load = embed(b, (False, False))  # residuals have a pad of zeros: inner products count each node once
     solution = conjugate_gradients(operator.apply, Multigrid(operator), load, None, tolerance, np.diag(mean).copy())
     chi = solution.x
@@ -283,16 +294,15 @@ def _periodic(xp, k, dx, dy, tolerance):
     value = scale * (mean - cross - cross.T + inner) / area
 
     def flux():
-        unit = xp.asarray(np.eye(2))[:, :, None, None]
-        return (k * (unit + gradient(operator, chi, dx, dy)))[:, :, :height, :width]
+        return times(whole, unit + gradient(operator, chi, dx, dy))[:, :, :height, :width]
     return Effective((value + value.T) / 2, solution.iterations, interior(chi)[:, :height, :width],
-                     lambda: periodic_bound(k, dx, dy, tolerance)), flux
+                     lambda: periodic_bound(whole, dx, dy, tolerance)), flux
 
 
 def _uniform(xp, k, dx, dy, tolerance, boundary):
     """An `Effective` under a uniform gradient, or a uniform flux, on all four sides."""
-    (rows, columns), shape = k.shape, tuple(n + 1 for n in k.shape)
-    area = dx * dy * k.size
+    rows, columns = k.shape[-2:]
+    shape, area = (rows + 1, columns + 1), dx * dy * rows * columns
     x = xp.broadcast_to((xp.arange(shape[1]) - columns / 2) * dx, shape)
     y = xp.broadcast_to((xp.arange(shape[0])[:, None] - rows / 2) * dy, shape)
     ramps = xp.stack([x, y]).astype(np.float64)
@@ -303,7 +313,7 @@ def _uniform(xp, k, dx, dy, tolerance, boundary):
         energy = to_host(xp.einsum("aij,bij->ab", solved.potential, solved.inflow)) / area
         value = (energy + energy.T) / 2
         return Effective(value, solved.iterations, (solved.potential - xp.where(solved.floating, 0, ramps))[:, :-1, :-1], lambda: None)
-    if not bool((k > 0).all()):
+    if not bool(conducts(k).all()):
         raise ValueError("a uniform flux can't leave through insulating pixels: use the periodic or the gradient boundary for pictures with voids")
     # one unit of mean flux along x, and along y: half a pixel's side of it at each node of a side, at its ends a quarter
     sources = xp.zeros((2, *shape))
@@ -319,11 +329,11 @@ def _uniform(xp, k, dx, dy, tolerance, boundary):
     return Effective((value + value.T) / 2, solved.iterations, (xp.asarray(field).reshape(2, *shape) - ramps)[:, :-1, :-1], lambda: None)
 
 
-def _ramps(xp, k, dx, dy):
-    """A times the potentials x and y at the nodes of a periodic picture, (2, H, W): each pixel carries flux k."""
-    left, up = xp.roll(k, 1, axis=1), xp.roll(k, 1, axis=0)
-    both = xp.roll(left, 1, axis=0)
-    return xp.stack([dy / 2 * (left + both - k - up), dx / 2 * (up + both - k - left)])
+def _ramps(xp, flux, dx, dy):
+    """What uniform fluxes (2, 2, H, W) in each pixel, x first, take out of the nodes of a periodic picture, (2, H, W)."""
+    left, up = xp.roll(flux, 1, axis=3), xp.roll(flux, 1, axis=2)
+    both = xp.roll(left, 1, axis=2)
+    return (dy / 2 * (left + both - flux - up)[:, 0] + dx / 2 * (up + both - flux - left)[:, 1])
 
 
 def _pieces(xp, mask, periodic):

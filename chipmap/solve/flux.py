@@ -14,7 +14,7 @@ from cukernels.backend import array_module, to_host
 from cukernels.components import pieces
 from cukernels.krylov import conjugate_gradients
 from cukernels.multigrid import Multigrid
-from cukernels.stencil import conduction, embed, interior
+from cukernels.stencil import conduction, conducts, embed, interior
 from numba import njit
 
 from .ties import STIFF, Ties, at_nodes, tie
@@ -26,13 +26,13 @@ _BATCH = 8  # fluxes relaxed side by side
 def terminal_bound(k, terminals, inflow, dx, dy, tolerance):
     """(K, K) NumPy, below the conductance matrix between K terminals in the sense of quadratic forms.
 
-    k: (H, W) conductivity, >= 0, infinite in a perfect conductor that is no terminal. terminals: (H, W) int, 0 or 1 .. K,
+    k: (H, W) conductivity, >= 0, infinite in a perfect conductor that is no terminal, or tensors (3, H, W). terminals: (H, W) int, 0 or 1 .. K,
     perfect conductors, none touching another; all else about the picture is insulated. inflow: (L, H + 1, W + 1) current into the nodes of the terminals, in L
     patterns that should nearly span all that can flow: only how it splits over the parts of a terminal is used.
     """
     xp = array_module(k)
     host_terminals, host_k = to_host(terminals), to_host(k)
-    across, down = _carried(host_k > 0, host_terminals, to_host(inflow))
+    across, down = _carried(conducts(host_k), host_terminals, to_host(inflow))
     injected = _injected(across, down, host_terminals)
     power = _bound_of(k, terminals, across, down, dx, dy, tolerance)
     # any combination c of the patterns bounds v.G v >= 2 c.(I v) - c.(P c); the best one gives I' P^-1 I
@@ -45,7 +45,8 @@ def terminal_bound(k, terminals, inflow, dx, dy, tolerance):
 def _bound_of(k, terminals, across, down, dx, dy, tolerance):
     """(L, L) least powers of fluxes through pixel edges, (L, H, W + 1) to the right and (L, H + 1, W) down, NumPy."""
     xp = array_module(k)
-    void = (k == 0) & (terminals == 0)
+    resistivity, void = _inverse(xp.where(terminals > 0, 0, k))
+    void &= terminals == 0
     labels, _ = pieces(void, connectivity=8)
     nodes = at_nodes(labels)
     held = xp.zeros(nodes.shape, bool)
@@ -57,7 +58,6 @@ def _bound_of(k, terminals, across, down, dx, dy, tolerance):
     held |= outside[nodes]
     across, down = xp.asarray(across), xp.asarray(down)
     flux = across[:, :, :-1], across[:, :, 1:], down[:, :-1], down[:, 1:]
-    resistivity = xp.where((k > 0) & (terminals == 0), 1 / xp.where(k > 0, k, 1), 0)
     return _least_power(resistivity, flux, void & ~outside[labels], xp.where(held, 0, nodes), held, dx, dy, (False, False), tolerance)
 
 
@@ -83,9 +83,10 @@ def source_bound(k, sink, source, dx, dy, tolerance):
 def periodic_bound(k, dx, dy, tolerance):
     """(2, 2) NumPy, below the effective conductivity of the picture k repeated both ways; at least 2 x 2 pixels."""
     xp = array_module(k)
-    rows, columns = k.shape
-    labels, _ = pieces(k == 0, connectivity=8, periodic=True)
-    turns, winding = _unwind(to_host(labels)) if bool((k == 0).any()) else (None, np.zeros((1, 2)))
+    rows, columns = k.shape[-2:]
+    resistivity, void = _inverse(k)
+    labels, _ = pieces(void, connectivity=8, periodic=True)
+    turns, winding = _unwind(to_host(labels)) if bool(void.any()) else (None, np.zeros((1, 2)))
     # no mean flux across an endless insulator: the mean gradient of the stream function must not climb along it
     climb = winding * np.array([rows * dy, columns * dx])
     free = [np.eye(2), _normal(climb), np.zeros((0, 2))][np.linalg.matrix_rank(climb)]
@@ -96,12 +97,22 @@ def periodic_bound(k, dx, dy, tolerance):
         potential = xp.asarray(-np.tensordot(free, _unwound_nodes(turns, dx, dy), 1))
     flux = [a + b for a, b in zip(_ramp(xp, free, dx, dy), _curl(potential, (True, True)))]
     for part in flux:
-        part[:, k == 0] = 0  # but for rounding it is
-    resistivity = xp.where(k > 0, 1 / xp.where(k > 0, k, 1), 0)
-    power = _least_power(resistivity, flux, k == 0, at_nodes(labels, (True, True)), None, dx, dy, (True, True), tolerance)
+        part[:, void] = 0  # but for rounding it is
+    power = _least_power(resistivity, flux, void, at_nodes(labels, (True, True)), None, dx, dy, (True, True), tolerance)
     # a stream function that climbs by g carries the mean flux (g_y, -g_x)
     mean = free * np.array([1.0, -1.0])
     return mean.T @ np.linalg.solve(power / (rows * dy * columns * dx), mean)
+
+
+def _inverse(k):
+    """(resistivity, void): numbers or tensors as k is; 0 in voids, which pixels are too that conduct one way only."""
+    xp = array_module(k)
+    if k.ndim == 2:
+        return xp.where(k > 0, 1 / xp.where(k > 0, k, 1), 0), k == 0
+    size = k[0] * k[1] - k[2] * k[2]
+    void = size <= 1e-12 * k[0] * k[1]
+    size = xp.where(void, 1, size)
+    return xp.where(void, 0, xp.stack([k[1] / size, k[0] / size, -k[2] / size])), void
 
 
 def _least_power(resistivity, flux, stiff, groups, held, dx, dy, periodic, tolerance):
@@ -111,7 +122,12 @@ def _least_power(resistivity, flux, stiff, groups, held, dx, dy, periodic, toler
     scale = float(resistivity.max()) or 1.0
     resistivity = resistivity / scale
     least = float(xp.where(resistivity > 0, resistivity, 1).min())
-    operator = conduction(xp.where(stiff, min(STIFF, max(_STIFFEST * least, 3.0)), resistivity), dx, dy, periodic, held)
+    stiffness = min(STIFF, max(_STIFFEST * least, 3.0))
+    if resistivity.ndim == 2:
+        dual = xp.where(stiff, stiffness, resistivity)
+    else:  # the stream function's derivatives are the flux turned by a quarter
+        dual = xp.stack([xp.where(stiff, stiffness, resistivity[1]), xp.where(stiff, stiffness, resistivity[0]), -resistivity[2]])
+    operator = conduction(dual, dx, dy, periodic, held)
     ties = Ties(groups)
     apply, precondition, _ = tie(ties, operator, Multigrid(operator))
     solved = []
@@ -133,8 +149,13 @@ def _drop(resistivity, flux, dx, dy):
     A flux is what crosses these edges, to the right and down.
     """
     left, right, upper, lower = flux
-    x, y = resistivity * (dx / dy / 6), resistivity * (dy / dx / 6)
-    return x * (2 * left + right), x * (2 * right + left), y * (2 * upper + lower), y * (2 * lower + upper)
+    along_x, along_y = (resistivity, resistivity) if resistivity.ndim == 2 else resistivity[:2]
+    x, y = along_x * (dx / dy / 6), along_y * (dy / dx / 6)
+    drops = x * (2 * left + right), x * (2 * right + left), y * (2 * upper + lower), y * (2 * lower + upper)
+    if resistivity.ndim == 2:
+        return drops
+    sideways, upright = resistivity[2] / 4 * (left + right), resistivity[2] / 4 * (upper + lower)
+    return drops[0] + upright, drops[1] + upright, drops[2] + sideways, drops[3] + sideways
 
 
 def _power(xp, flux, drop):

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 from cukernels.backend import array_module, to_host
 from cukernels.components import pieces
+from cukernels.stencil import conducts
 
 from .conduction import TOLERANCE, Conductor
 from .confidence import CORRELATED, Doubtful
@@ -194,7 +195,7 @@ def network(k, terminals, dx=1.0, dy=1.0, tolerance=TOLERANCE, word="terminal", 
         matrix[:len(cross), first:first + cross.shape[1]] = cross
     matrix = np.triu(matrix) + np.triu(matrix, 1).T
     potential[-1] = xp.where(conductor.floating, 0, 1 - potential[:-1].sum(axis=0))
-    pairs = [_pairs(xp, (k > 0) | (terminals > 0), terminals, connectivity) for connectivity in (8, 4)]
+    pairs = [_pairs(xp, conducts(k) | (terminals > 0), terminals, connectivity) for connectivity in (8, 4)]
     return Network(_closed(matrix), potential, conductor.floating, iterations, *pairs,
                    lambda: terminal_bound(k, terminals, np.concatenate(inflow), dx, dy, tolerance))
 
@@ -211,8 +212,8 @@ def _sigma(k, terminals, net, confidence, dx, dy, correlated, told):
 def _count(terminals, k, word):
     """How many terminals there are, once they are what they should be."""
     xp = array_module(terminals)
-    if terminals.shape != k.shape or terminals.ndim != 2 or terminals.dtype.kind not in "iu":
-        raise ValueError(f"{word}s have shape {terminals.shape} and dtype {terminals.dtype}: give integers, one a pixel of the picture, {k.shape}")
+    if terminals.shape != k.shape[-2:] or terminals.ndim != 2 or terminals.dtype.kind not in "iu":
+        raise ValueError(f"{word}s have shape {terminals.shape} and dtype {terminals.dtype}: give integers, one a pixel of the picture, {k.shape[-2:]}")
     if int(terminals.min()) < 0:
         raise ValueError(f"{word} {int(terminals.min())} is below zero: give 0 for none and 1 .. K")
     count = int(terminals.max())

@@ -70,10 +70,11 @@ class Multigrid:
         self.degree = 2 if contrast <= _HIGH else 3
         self._steps, self._peak = _chebyshev(self.degree, _LOWEST if contrast <= _HIGHEST else _LOWER)
         c, reaction = links(operator)
-        k = operator.k.astype(np.float32)
-        fixed_reaction = operator.reaction.astype(np.float32)
         level = _level(operator.shape, operator.periodic, c, reaction)
-        self.levels = [Level(level.shape, level.periodic, k[None], operator.weights, fixed_reaction, level.inverse, None, level.colours)]
+        if len(operator.k) == 1:  # pixels, in which links to fixed nodes lead to zeros
+            level = Level(level.shape, level.periodic, operator.k.astype(np.float32), operator.weights, operator.reaction.astype(np.float32),
+                          level.inverse, None, level.colours)
+        self.levels = [level]
         shape, periodic = operator.shape, operator.periodic
         while shape[0] * shape[1] > DIRECT:
             inverse = self.levels[-1].inverse
@@ -165,14 +166,30 @@ def links(operator):
     c = xp.zeros((4, *free.shape), np.float32)
     reaction = xp.zeros(free.shape, np.float32)
     extra = operator.reaction if operator.reaction.size else xp.zeros((0, 0))
-    if on_device(k):
+    if len(k) == 4:
+        _mask_links(k, free, c, reaction)
+        if extra.size:
+            reaction += extra * free
+    elif on_device(k):
         blocks = (-(-nx // _THREADS[0]), -(-ny // _THREADS[1]))
-        launch("multigrid", "mg_links", blocks, _THREADS, k, free, extra if extra.size else k, np.int32(extra.size > 0),
+        launch("multigrid", "mg_links", blocks, _THREADS, k[0], free, extra if extra.size else k, np.int32(extra.size > 0),
                *(np.float64(g) for g in operator.weights), c, reaction, np.int32(ny), np.int32(nx))
     else:
-        in_pieces(_links_rows, chunks(ny), k, free, extra, *operator.weights, c, reaction)
+        in_pieces(_links_rows, chunks(ny), k[0], free, extra, *operator.weights, c, reaction)
     wrap(reaction, operator.periodic)
     return wrap(c, operator.periodic), reaction
+
+
+def _mask_links(k, free, c, reaction):
+    """Of links k (4, ...) keep in c those between free nodes; those that end at others are reactions."""
+    rows, columns = free.shape
+    inside = np.s_[PAD:rows - PAD, PAD:columns - PAD]
+    here = free[inside]
+    for n, (di, dj) in enumerate(((0, 1), (1, 0), (1, 1), (1, -1))):
+        there = np.s_[PAD + di:rows - PAD + di, PAD + dj:columns - PAD + dj]
+        back = np.s_[PAD - di:rows - PAD - di, PAD - dj:columns - PAD - dj]
+        c[n][inside] = k[n][inside] * here * free[there]
+        reaction[inside] += k[n][inside] * here * (1 - free[there]) + k[n][back] * here * (1 - free[back])
 
 
 def interpolation(c, reaction, inverse, shape, periodic):

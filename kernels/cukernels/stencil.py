@@ -7,7 +7,9 @@ conductance k g, with a = dy/dx and b = dx/dy:
 
 which is the exact element matrix of -div(k grad u) (C. Johnson, "Numerical solution of partial differential equations
 by the finite element method", 1987, ch. 1 and 4). Everything is summed in differences, sum k g (u_i - u_j), so that
-a constant has no residual at all, whatever the contrast and the precision.
+a constant has no residual at all, whatever the contrast and the precision. A pixel may also conduct by a tensor, as one
+does that holds thin layers: k g becomes xx a/3 - yy b/6 along x, yy b/3 - xx a/6 along y, (xx a + yy b)/6 across, to which
+half of xy is added on the diagonal down to the right, and taken off on the other.
 
 Node arrays are *padded*: (S, H' + 4, W' + 4) for S fields on H' times W' nodes, node (i, j) at [i + 2, j + 2]. The pad
 is zero at a side that ends and a copy of the far side at one that wraps. `embed` and `interior` go in and out.
@@ -30,7 +32,8 @@ class Conduction:
     """The operator of one picture; made by `conduction`.
 
     shape: (H', W') nodes. periodic: (along y, along x). weights: the three g above, along x, along y, across.
-    k: padded (H' + 4, W' + 4) float64, pixel (i, j) at [i + 2, j + 2], between node rows i and i + 1.
+    k: padded (1, H' + 4, W' + 4) float64, pixel (i, j) at [0, i + 2, j + 2], between node rows i and i + 1; of tensors
+    (4, H' + 4, W' + 4), conductance of each node's links to E, S, SE, SW.
     free: padded uint8, 1 at nodes to be solved for: not fixed, and with at least one conducting pixel or a reaction.
     reaction: padded float64, conductance from each node to a surrounding at zero; (0, 0) where there is none.
     """
@@ -53,31 +56,28 @@ class Conduction:
 def conduction(k, dx=1.0, dy=1.0, periodic=(False, False), fixed=None, reaction=None):
     """The Q1 operator of the picture k.
 
-    k: (H, W) float, conductivity of each pixel, finite and not negative. dx, dy: pixel size along columns and rows.
+    k: (H, W) float, conductivity of each pixel, finite and not negative; or (3, H, W), tensors xx, yy, xy, finite and not
+    negative as quadratic forms. dx, dy: pixel size along columns and rows.
     periodic: (along y, along x); a side that does not wrap is insulated. fixed: bool at the nodes whose value is given.
     reaction: float at the nodes, not negative. Nodes are (H + 1, W + 1), one fewer along an axis that wraps.
     Raises ValueError where k, dx, dy or a shape is out of this contract. NumPy or CuPy.
     """
     xp = array_module(k, fixed, reaction)
     k = xp.asarray(k)
-    if k.ndim != 2 or 0 in k.shape:
-        raise ValueError(f"conductivity has shape {k.shape}: give one number a pixel, (H, W) with at least one pixel")
+    check_conductivity(k)
     k = k.astype(np.float64)
-    if not bool(xp.isfinite(k).all()) or bool((k < 0).any()):
-        row, column = (int(n) for n in np.unravel_index(int(xp.argmax(~(xp.isfinite(k) & (k >= 0)))), k.shape))
-        raise ValueError(f"conductivity {float(k[row, column])} at row {row}, column {column}: give finite numbers >= 0")
     if not (np.isfinite(dx) and np.isfinite(dy) and dx > 0 and dy > 0):
         raise ValueError(f"pixel size dx = {dx}, dy = {dy}: give finite lengths > 0")
-    for n, wraps, name in zip(k.shape, periodic, ("rows", "columns")):
+    for n, wraps, name in zip(k.shape[-2:], periodic, ("rows", "columns")):
         if wraps and n < 2:
             raise ValueError(f"a periodic picture needs at least 2 {name}: repeat it")
-    shape = tuple(n + (not wraps) for n, wraps in zip(k.shape, periodic))
+    shape = tuple(n + (not wraps) for n, wraps in zip(k.shape[-2:], periodic))
     for name, array in (("fixed", fixed), ("reaction", reaction)):
         if array is not None and array.shape != shape:
             raise ValueError(f"{name} has shape {array.shape}: give one value a node, {shape}")
     a, b = dy / dx, dx / dy
-    pixels = embed(k, periodic)
-    used = pixels > 0
+    pixels = _fit(embed(k, periodic), shape, periodic)
+    used = conducts(pixels)
     used = (used | _shift(used, 0, 1) | _shift(used, 1, 0) | _shift(used, 1, 1))[PAD:PAD + shape[0], PAD:PAD + shape[1]]
     if reaction is None:
         reaction = xp.zeros((0, 0))
@@ -85,8 +85,37 @@ def conduction(k, dx=1.0, dy=1.0, periodic=(False, False), fixed=None, reaction=
         used = used | (reaction > 0)
         reaction = embed(reaction.astype(np.float64), periodic)
     free = used if fixed is None else used & ~fixed
+    links = pixels[None] if k.ndim == 2 else wrap(_links(pixels, a, b), periodic)
     return Conduction(shape, tuple(bool(w) for w in periodic), (a / 3 - b / 6, b / 3 - a / 6, (a + b) / 6),
-                      _fit(pixels, shape, periodic), embed(free.astype(np.uint8), periodic), reaction)
+                      links, embed(free.astype(np.uint8), periodic), reaction)
+
+
+def check_conductivity(k):
+    """ValueError for what is no picture of conductivities, (H, W) numbers or (3, H, W) tensors."""
+    xp = array_module(k)
+    if not (k.ndim == 2 or k.ndim == 3 and k.shape[0] == 3) or 0 in k.shape:
+        raise ValueError(f"conductivity has shape {k.shape}: give one number a pixel, (H, W) with at least one pixel, or tensors (3, H, W)")
+    good = xp.isfinite(k)
+    if k.ndim == 2:
+        good &= k >= 0
+    else:
+        good = good.all(axis=0) & (k[0] >= 0) & (k[1] >= 0) & (k[2] * k[2] <= k[0] * k[1] * (1 + 1e-12))
+    if not bool(good.all()):
+        row, column = (int(n) for n in np.unravel_index(int(xp.argmax(~good)), good.shape))
+        shown = float(k[row, column]) if k.ndim == 2 else [float(part) for part in k[:, row, column]]
+        raise ValueError(f"conductivity {shown} at row {row}, column {column}: give finite numbers >= 0")
+
+
+def conducts(k):
+    """(H, W) bool: where a picture of conductivities, numbers or tensors, conducts at all."""
+    return k > 0 if k.ndim == 2 else k[0] + k[1] > 0
+
+
+def _links(pixels, a, b):
+    """(4, ...) links of each node from padded pixel tensors (3, ...)."""
+    xx, yy, xy = pixels
+    along_x, along_y, across = xx * (a / 3) - yy * (b / 6), yy * (b / 3) - xx * (a / 6), (xx * a + yy * b) / 6
+    return array_module(pixels).stack([along_x + _shift(along_x, 1, 0), along_y + _shift(along_y, 0, 1), across + xy / 2, _shift(across - xy / 2, 0, 1)])
 
 
 def apply(operator, u):
@@ -108,7 +137,7 @@ def _apply(operator, u, q, masked):
         if masked:
             q *= operator.free
         return dots
-    return _apply_cpu(operator.k[None], operator.reaction, *operator.weights, operator.free, masked, u, q, chunks(operator.shape[0])).sum(axis=0)
+    return _apply_cpu(operator.k, operator.reaction, *operator.weights, operator.free, masked, u, q, chunks(operator.shape[0])).sum(axis=0)
 
 
 def gradient(operator, u, dx, dy):
@@ -150,13 +179,13 @@ def chunks(rows, least=64):
 
 
 def _shift(a, rows, columns):
-    return array_module(a).roll(a, (rows, columns), axis=(0, 1))
+    return array_module(a).roll(a, (rows, columns), axis=(-2, -1))
 
 
 def _fit(pixels, shape, periodic):
     # pixel pads to node pads: one row and column more of zeros at sides that end
-    out = array_module(pixels).zeros(tuple(n + 2 * PAD for n in shape), pixels.dtype)
-    out[:pixels.shape[0], :pixels.shape[1]] = pixels
+    out = array_module(pixels).zeros((*pixels.shape[:-2], *(n + 2 * PAD for n in shape)), pixels.dtype)
+    out[..., :pixels.shape[-2], :pixels.shape[-1]] = pixels
     return out
 
 
@@ -249,5 +278,5 @@ def _apply_cpu(k, reaction, along_x, along_y, across, free, masked, u, q, bounds
 def _apply_cuda(operator, u, q):
     rows, columns = operator.shape
     blocks = (-(-columns // _THREADS[0]), -(-rows // _THREADS[1]), u.shape[0])
-    launch("stencil", "conduction_apply", blocks, _THREADS, operator.k, operator.reaction if operator.reaction.size else operator.k,
+    launch("stencil", "conduction_apply", blocks, _THREADS, operator.k, np.int32(len(operator.k) == 1), operator.reaction if operator.reaction.size else operator.k,
            np.int32(operator.reaction.size > 0), *(np.float64(g) for g in operator.weights), u, q, np.int32(rows), np.int32(columns))
