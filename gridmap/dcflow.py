@@ -21,6 +21,7 @@ from gridmap import InputError
 BUS = ["bus", "type", "pd_mw", "qd_mvar", "gs_mw", "bs_mvar", "area", "vm_pu", "va_deg"]
 BRANCH = ["from_bus", "to_bus", "r_pu", "x_pu", "b_pu", "rate_a_mw", "rate_b_mw", "rate_c_mw", "tap", "shift_deg", "status"]
 GEN = ["bus", "pg_mw", "qg_mvar", "qmax_mvar", "qmin_mvar", "vg_pu", "base_mva", "status", "pmax_mw", "pmin_mw"]
+DC_LINE = ["from_bus", "to_bus", "status", "from_mw", "to_mw"]
 _NEEDED = {
     "bus": {"bus": None, "type": None, "pd_mw": 0.0, "gs_mw": 0.0, "va_deg": 0.0},
     "branch": {"from_bus": None, "to_bus": None, "x_pu": None, "rate_a_mw": 0.0, "tap": 0.0, "shift_deg": 0.0, "status": 1},
@@ -96,6 +97,25 @@ def read_case(path):
     return float(base[1]), *(_matrix(path, text, name, columns) for name, columns in (("bus", BUS), ("branch", BRANCH), ("gen", GEN)))
 
 
+def read_dc_lines(path):
+    """DataFrame[from_bus, to_bus, status, from_mw, to_mw] of the direct-current lines of a MATPOWER case file; empty where
+    it has none. from_mw leaves the network at from_bus, to_mw (less the losses) comes back at to_bus."""
+    text = re.sub(r"%.*", "", pathlib.Path(path).read_text(errors="replace"))
+    if re.search(r"mpc\.dcline\s*=\s*\[\s*[\d-]", text) is None:
+        return pd.DataFrame(columns=DC_LINE, dtype=float)
+    return _matrix(path, text, "dcline", DC_LINE)
+
+
+def with_dc_lines(bus, lines):
+    """The bus table with the lines of `read_dc_lines` in service as load at one end and less load at the other."""
+    on = lines[lines["status"] > 0]
+    change = pd.concat([on.set_index("from_bus")["from_mw"], -on.set_index("to_bus")["to_mw"]]).groupby(level=0).sum()
+    lost = np.setdiff1d(change.index, bus["bus"])
+    if len(lost):
+        raise InputError(f"a direct-current line ends at bus {int(lost[0])}, which there is not: correct it")
+    return bus.assign(pd_mw=bus["pd_mw"] + bus["bus"].map(change).fillna(0.0))
+
+
 def _matrix(path, text, name, columns):
     found = re.search(rf"mpc\.{name}\s*=\s*\[(.*?)\]", text, re.S)
     if found is None:
@@ -110,8 +130,9 @@ def network(base_mva, bus, branch, gen):
     """A `Network` from three tables: DataFrames with MATPOWER's quantities under the names in BUS, BRANCH and GEN (only
     bus, type; from_bus, to_bus, x_pu; bus, pg_mw are needed), or arrays in the column order of the MATPOWER case format.
 
+    Several reference buses (type 3) of one island each hold their angle and supply what is missing at their bus.
     Raises InputError naming the row: unknown or repeated bus, reactance of zero, values that are not finite, an island
-    without a reference bus (type 3) or with two, a reference bus without a unit.
+    without a reference bus, a reference bus without a unit.
     """
     bus, branch, gen = (_table(t, n) for t, n in ((bus, "bus"), (branch, "branch"), (gen, "gen")))
     number = bus["bus"].to_numpy(np.int64)
@@ -260,13 +281,13 @@ def _islands(count, start, end, live):
 
 
 def _check_references(number, island, reference, generator_bus):
-    for label in np.unique(island[island >= 0]):
-        here = np.flatnonzero(reference & (island == label))
-        if len(here) != 1:
-            member = int(number[np.flatnonzero(island == label)[0]])
-            raise InputError(f"the island of bus {member} has {len(here)} reference buses: give one bus of it type 3, or type 4 to leave a bus out")
-        if here[0] not in generator_bus:
-            raise InputError(f"the reference bus {int(number[here[0]])} has no unit in service: move the reference or add one")
+    blind = np.setdiff1d(island[island >= 0], island[reference])
+    if len(blind):
+        member = int(number[np.flatnonzero(island == blind[0])[0]])
+        raise InputError(f"the island of bus {member} has no reference bus: give one bus of it type 3, or type 4 to leave a bus out")
+    idle = np.setdiff1d(np.flatnonzero(reference), generator_bus)
+    if len(idle):
+        raise InputError(f"the reference bus {int(number[idle[0]])} has no unit in service: move the reference or add one")
 
 
 def _solver(net):

@@ -17,7 +17,9 @@ from gridmap.dcflow import (
     outage_factors,
     power_flow,
     read_case,
+    read_dc_lines,
     transfer_factors,
+    with_dc_lines,
 )
 from gridmap.islands import bridge_edges
 
@@ -116,6 +118,27 @@ def test_islands_balance_alone_and_reference_angles_hold():
     assert (transfer_factors(net)[0, 2:] == 0).all()
 
 
+def test_several_references_hold_their_angles():
+    """Two references 0.1 rad apart over a chain of reactance 0.2 with a load of 30 in the middle: 15 + 50 from one, 15 - 50 from the other."""
+    base, bus, branch, gen = grid_of([(1, 3, 0), (2, 1, 30), (3, 3, 0)], [(1, 2, 0.1, 0), (2, 3, 0.1, 0)], [(1, 0), (3, 0)])
+    net = network(base, bus.assign(va_deg=[np.degrees(0.1), 0, 0]), branch, gen)
+    flow = power_flow(net)
+    np.testing.assert_allclose(flow.flow_mw, [65, 35], rtol=1e-12)
+    assert flow.slack_mw == {1: pytest.approx(65), 3: pytest.approx(-35)} and sum(flow.generation_mw) == pytest.approx(30)
+
+
+def test_direct_current_lines_by_hand(tmp_path):
+    """20 MW leave at bus 1 and 19 arrive at bus 2; one out of service counts nothing."""
+    (tmp_path / "dc.m").write_text("mpc.baseMVA = 100;\nmpc.bus = [\n1 3 0 0 0 0 1 1 0;\n2 1 50 0 0 0 1 1 0;\n];\nmpc.gen = [1 50 0 0 0 1 100 1 99 0];\n"
+                                   "mpc.branch = [1 2 0 0.1 0 0 0 0 0 0 1];\nmpc.dcline = [\n1 2 1 20 19 0 0 1 1;\n2 1 0 99 99 0 0 1 1;\n];\n")
+    base, bus, branch, gen = read_case(tmp_path / "dc.m")
+    flow = power_flow(network(base, with_dc_lines(bus, read_dc_lines(tmp_path / "dc.m")), branch, gen))
+    np.testing.assert_allclose(flow.flow_mw, [31], rtol=1e-12)
+    assert flow.slack_mw == {1: pytest.approx(51)} and len(read_dc_lines(CASES / "case9.m")) == 0
+    with pytest.raises(InputError, match="bus 7"):
+        with_dc_lines(bus, pd.DataFrame({"from_bus": [7.0], "to_bus": [1.0], "status": [1.0], "from_mw": [1.0], "to_mw": [1.0]}))
+
+
 def test_interface_by_hand():
     """Two paths of unequal reactance: the short one fills first, so the interface carries less than its ratings' sum."""
     net = network(*grid_of([(1, 3, 0), (2, 1, 0)], [(1, 2, 0.1, 100), (1, 2, 0.2, 100)], [(1, 0)]))
@@ -180,8 +203,8 @@ def test_arrays_in_the_order_of_the_format():
     (lambda b, l, g: (b, l.assign(to_bus=[4, 99, *l["to_bus"][2:]]), g), "branch in row 1: there is no bus 99"),
     (lambda b, l, g: (b, l.assign(x_pu=[0.1, 0, *l["x_pu"][2:]]), g), "branch in row 1 has reactance 0"),
     (lambda b, l, g: (b.assign(pd_mw=[0, np.nan, *b["pd_mw"][2:]]), l, g), "bus in row 1: pd_mw is not finite"),
-    (lambda b, l, g: (b.assign(type=1), l, g), "0 reference buses"),
-    (lambda b, l, g: (b.assign(type=3), l, g), "9 reference buses"),
+    (lambda b, l, g: (b.assign(type=1), l, g), "island of bus 1 has no reference bus"),
+    (lambda b, l, g: (b.assign(type=3), l, g), "reference bus 4 has no unit"),
     (lambda b, l, g: (b, l, g.assign(status=0)), "reference bus 1 has no unit"),
     (lambda b, l, g: (b, l.drop(columns="x_pu"), g), "branch: has no column x_pu"),
     (lambda b, l, g: (b.to_numpy()[:, :3], l, g), "at least 9"),
