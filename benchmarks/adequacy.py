@@ -120,8 +120,9 @@ def _cases(device):
 
 def _coverage(device):
     """How many of the 95 % intervals of `COVERAGE` seeds hold the exact answer of RTS-79's year."""
-    from gridmap.adequacy import exact, simulate
     import test_gridmap_simulate as t
+
+    from gridmap.adequacy import exact, simulate
     want, hits = exact(t.rts79.units(), t.rts79.load()), np.zeros(2, int)
     system = t.rts()
     for seed in range(COVERAGE):

@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import small_grid
+from click.testing import CliRunner
 from test_gridmap_simulate import many_regions, three_nodes, with_store
 
 from gridmap import InputError
+from gridmap.__main__ import main
 from gridmap.adequacy import simulate, spread
 from gridmap.adequacy.tally import Tally
 
@@ -53,6 +55,15 @@ def test_a_worker_killed_costs_nothing_but_time(cluster):
 
         same(simulate(system, 3000, seed=6, scheduler=client, say=kill), want)
         assert 0 < killed[0][0] < 3000 and killed[0][1] not in client.run(os.getpid).values()
+
+
+def test_the_command_by_a_scheduler(cluster, tmp_path):
+    toml = small_grid.write(tmp_path)
+    for out, more in (("here", []), ("there", ["--scheduler", cluster.scheduler_address])):
+        got = CliRunner().invoke(main, ["adequacy", "-o", str(tmp_path / out), "--config", str(toml), "--by", "county", "--samples", "300", *more])
+        assert got.exit_code == 0, got.output
+    for name in ("regions.csv", "hours.csv", "worst_hours.csv", "distributions.csv"):
+        assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
 
 
 def test_a_scheduler_that_is_not_there(monkeypatch):

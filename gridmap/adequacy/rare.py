@@ -132,8 +132,8 @@ def _tilted(problem, tilt, rows):
     with np.errstate(divide="ignore"):
         fail, back = np.where(chosen, -np.log1p(-q), items.fail), np.where(chosen, -np.log(q), items.back)
     # a corridor is two items, one each way, that fail together: it has one weight
-    weighs = np.flatnonzero(chosen & ((items.column < R) | (items.column < R + E)))
-    own = np.setdiff1d(np.flatnonzero(chosen & (items.column >= R + E)), [], assume_unique=True)
+    weighs = np.flatnonzero(chosen & (items.column < R + E))
+    own = np.flatnonzero(chosen & (items.column >= R + E))
     lonely = own[~np.isin(items.stream[own], items.stream[weighs])]  # a corridor without power forward is but one item
     weighs = np.concatenate([weighs, lonely])
     N, pieces, W = len(items.column), len(items.begin), len(weighs)

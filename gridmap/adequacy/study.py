@@ -4,7 +4,6 @@ import pathlib
 import time
 from dataclasses import dataclass
 
-import pandas as pd
 from cukernels.backend import choose_device
 from cukernels.run import Run
 
@@ -13,11 +12,10 @@ from gridmap.adequacy import credit, study_files, temperature
 from gridmap.adequacy.fleet import STORAGE, by_hour_or_not, system_of
 from gridmap.adequacy.result import paired
 from gridmap.adequacy.simulation import simulate
+from gridmap.adequacy.study_files import CHRONIC, SOUND
 
 PACKAGES = ("cukernels-chipmap-gridmap", "numpy", "numba", "pandas", "geopandas", "shapely", "matplotlib")
-CHRONIC = 0.1  # share of the hours: a region short more often has a hole in its data rather than bad luck
 PILOT = 3  # samples that find them beforehand
-SOUND = "regions not chronic"
 SAY_S = 5.0  # seconds between two lines about progress
 
 
@@ -206,8 +204,3 @@ def _sound(system, seed, device):
     sound = list(first["place"][first["lole_hours"] <= CHRONIC * len(system.load)])
     return {SOUND: sound} if 0 < len(sound) < len(first) else {}
 
-
-def distributions(found):
-    """DataFrame, a row a place and class: how long shortages last and how deep the hours short are, a year, with errors."""
-    parts = [found[place].distribution(what).assign(place=place, what=what) for place in found.places for what in ("duration_h", "depth_mw")]
-    return pd.concat(parts, ignore_index=True)[["place", "what", "from", "upto", "a_year", "error"]]

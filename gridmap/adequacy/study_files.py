@@ -5,9 +5,10 @@ import pandas as pd
 from cukernels.run import write_json
 
 from gridmap import geofiles, layers
-from gridmap.adequacy import study
 from gridmap.adequacy.result import NAMES
 
+CHRONIC = 0.1  # share of the hours: a region short more often has a hole in its data rather than bad luck
+SOUND = "regions not chronic"
 HOW = {
     "lole_hours": ("h", "mean over samples of the hours short"),
     "lole_days": ("days", "mean over samples of the days short at their tightest hour"),
@@ -36,7 +37,7 @@ def layers_of(inputs, found, difference=None):
     into = sum(np.bincount(inputs.corridors[end], inputs.corridors[way], R) for end, way in (("head", "forward_mw"), ("tail", "backward_mw")))
     known = pd.DataFrame(inputs.regions)[["region_id", "name", "state"]].reset_index(drop=True)
     table = known.assign(demand_mwh=found.energy_mwh[:R], import_limit_mw=into, worst_hour_mw=found.worst_kw[0] / 1e3 if len(kept) else 0.0,
-                         chronic=(numbers["lole_hours"] > study.CHRONIC * found.count.shape[1]).astype(int)).join(numbers)
+                         chronic=(numbers["lole_hours"] > CHRONIC * found.count.shape[1]).astype(int)).join(numbers)
     shown = {name: layers.layer(name, "adequacy", table, shapes, crs) for name in ("adequacy", "adequacy_energy")}
     if difference is not None:
         shown["adequacy_change"] = layers.layer("adequacy_change", "adequacy", known.join(difference.iloc[:R].reset_index(drop=True)), shapes, crs)
@@ -53,7 +54,7 @@ def write(folder, inputs, shown, found, hours, after=None, difference=None):
     explained = layers.explanations("adequacy")
     explained[explained["layer"].isin(shown)].to_csv(folder / "columns.csv", index=False)
     inputs.report.to_csv(folder / "repair.csv", index=False)
-    _csv(folder / "distributions.csv", study.distributions(found))
+    _csv(folder / "distributions.csv", distributions(found))
     _csv(folder / "worst_hours.csv", worst_hours(found, hours))
     system = found.system
     _csv(folder / "hours.csv", pd.DataFrame(dict(hour_utc=hours.strftime(STAMP), lolp=system.lolp, lolp_error=system.lolp_error,
@@ -62,7 +63,7 @@ def write(folder, inputs, shown, found, hours, after=None, difference=None):
     results = {
         "from": hours[0].strftime(STAMP), "hours": len(hours), "regions": found.regions, "samples": found.samples, "seed": found.seed,
         **{place: numbers(found, place) for place in found.places[found.regions:]},
-        "chronic": {"value": len(chronic), "unit": "regions", "how": f"short in more than {study.CHRONIC:.0%} of the hours: look for holes in the data first",
+        "chronic": {"value": len(chronic), "unit": "regions", "how": f"short in more than {CHRONIC:.0%} of the hours: look for holes in the data first",
                     "regions": list(chronic["region_id"]), "eue_mwh": float(chronic["eue_mwh"].sum())},
         "worst": layer.nlargest(10, "eue_mwh").query("eue_mwh > 0").to_dict("records"),
     }
@@ -73,6 +74,12 @@ def write(folder, inputs, shown, found, hours, after=None, difference=None):
         results["after"] = {place: numbers(after, place) for place in after.places[after.regions:]}
     write_json(folder / "results.json", results)
     return results
+
+
+def distributions(found):
+    """DataFrame, a row a place and class: how long shortages last and how deep the hours short are, a year, with errors."""
+    parts = [found[place].distribution(what).assign(place=place, what=what) for place in found.places for what in ("duration_h", "depth_mw")]
+    return pd.concat(parts, ignore_index=True)[["place", "what", "from", "upto", "a_year", "error"]]
 
 
 def worst_hours(found, hours):
@@ -115,8 +122,8 @@ def headline(results, out):
     chronic = results["chronic"]
     if chronic["value"]:
         yield f"  {chronic['eue_mwh']:,.0f} MWh of it in {chronic['value']} regions, {chronic['how']}"
-    if study.SOUND in results:
-        lole, eue = results[study.SOUND]["lole_hours"], results[study.SOUND]["eue_mwh"]
+    if SOUND in results:
+        lole, eue = results[SOUND]["lole_hours"], results[SOUND]["eue_mwh"]
         yield f"  in the others {lole['value']:,.3f} h (standard error {lole['standard_error']:,.3f}), {eue['value']:,.0f} MWh ({eue['standard_error']:,.0f})"
     for place, change in results.get("change", {}).items():
         lole, eue = change["lole_hours"], change["eue_mwh"]
