@@ -42,7 +42,7 @@ def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, p
     with open_pyramid(image) as whole, Run(out, "chipmap mosaic", options, device, PACKAGES, say=say) as folder:
         size, source = _pixel_size(whole, pixel_size)
         picture = Part(whole, crop)
-        say_need(picture, tile, say)
+        say_need(picture, tile, model, say)
         with Work(out, _key(image, model, options), say) as work:
             with folder.step("survey"):
                 seen = _survey(picture, work, say)

@@ -71,6 +71,10 @@ def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, p
                 maps, placed = _xray(xray, xray_field, kv, prepared.image)
                 for file in files_of(xray):
                     folder.read(file)
+        with folder.step("first overlay"):
+            report.draw_materials(folder.folder / "overlay.png", *map(to_host, (prepared.image, named.labels)), chip.shown_names(named),
+                                  to_host(named.confidence), picture)
+            say(f"to be looked at: {folder.folder / 'overlay.png'}")
         with folder.step("objects"):
             found, named, naming = name_by_object(found, named, prepared.image - found.drift, process and load_process(process), kv, signal, maps, placed)
             objects = find_objects(named.labels, chip.shown_names(named), picture.pixel_size_m, named.confidence, found.confidence)

@@ -138,9 +138,11 @@ def _unary(xp, smooth, mixture):
     for k in range(count):
         down = mixture.mean[k] - border[k - 1] if k else np.inf
         up = border[k] - mixture.mean[k] if k < count - 1 else np.inf
-        d = smooth - np.float32(mixture.mean[k])
+        d = xp.subtract(smooth, np.float32(mixture.mean[k]), out=unary[k])
         d *= xp.where(d < 0, np.float32(1 / down), np.float32(1 / up))
-        unary[k] = np.float32(SURENESS) * xp.minimum(d * d, np.float32(9))
+        d *= d
+        xp.minimum(d, np.float32(9), out=d)
+        d *= np.float32(SURENESS)
     return unary
 
 

@@ -16,8 +16,9 @@ from chipmap.segment import join, label, neighbours, reach, summary
 from chipmap.tiling import Progress, available_memory, cut, read_ahead
 from chipmap.training import legend_of
 
-BASE = 450e6            # bytes that the program takes by itself
-A_PIXEL = 150           # bytes for each pixel of a tile and its halo, at most: grey, smoothed, costs and posteriors of eight levels
+BASE = 350e6            # bytes that the program takes by itself
+A_PIXEL = 120           # bytes for each pixel of a tile and its halo, at most: grey, smoothed, costs and posteriors of eight levels
+HALO, MODEL_HALO = 120, 480     # pixels around a tile, at most
 ON_DISK = 9             # bytes a pixel while it runs: labels, confidence, objects
 MOST_PIXELS = 2**31 - 1
 
@@ -97,12 +98,12 @@ class Trained:
         return found, order
 
 
-def say_need(picture, tile, say):
+def say_need(picture, tile, model, say):
     """Say how much memory and disk the run will take at most; InputError where the memory is not there."""
     height, width = picture.shape
     if height * width > MOST_PIXELS:
         raise InputError(f"the picture has {height} x {width} pixels, more than 2**31: cut it with --crop")
-    window = math.prod(min(tile + 2 * 464, size) for size in picture.shape)
+    window = math.prod(min(tile + 2 * (MODEL_HALO if model else HALO), size) for size in picture.shape)
     bands = 40 * survey.BAND * width
     need = BASE + max(A_PIXEL * window, bands)
     tiles = -(-height // tile) * -(-width // tile)

@@ -16,6 +16,7 @@ from cukernels.backend import grid, launch, on_device
 MAX_LABELS = 16
 SWEEPS = 8
 RELAX_REACH = 4 * SWEEPS  # pixels: a sweep of four colours carries a change four pixels at most
+_BLOCK = 64  # pixels of a row, or rows, that are worked on together
 _DIAGONAL = np.float32(0.70710678)
 
 
@@ -58,40 +59,96 @@ def _check(unary, guide, strength, contrast):
 
 
 def _relax_cpu(unary, guide, strength, contrast, sweeps):
-    labels = unary.argmin(0).astype(np.int32)
+    labels = np.empty(guide.shape, np.int32)
+    _cheapest(unary, labels)
+    # blocks of a row in which something may change: a pixel whose neighbourhood stands as when it was last looked at stays
+    open_now = np.zeros((labels.shape[0], -(-labels.shape[1] // _BLOCK)), np.uint8)
+    _find_open(labels, open_now)
     for sweep in range(sweeps):
-        changed = sum(_sweep(unary, guide, strength, contrast, labels, colour) for colour in range(4))
+        open_next = np.zeros_like(open_now)
+        changed = sum(_sweep(unary, guide, strength, contrast, labels, colour, open_now, open_next) for colour in range(4))
         if not changed:
             return labels, sweep + 1
+        open_now = open_next
     return labels, sweeps
 
 
 @njit(cache=True, parallel=True)
-def _sweep(unary, guide, strength, contrast, labels, colour):
+def _cheapest(unary, labels):
+    for y in prange(labels.shape[0]):
+        _cheapest_of_row(unary[:, y], labels[y])
+
+
+@njit(cache=True, nogil=True)
+def _cheapest_of_row(unary, labels):
+    labels[:] = 0
+    least = unary[0].copy()
+    for k in range(1, len(unary)):
+        costs = unary[k]
+        for x in range(len(labels)):
+            labels[x] = k if costs[x] < least[x] else labels[x]
+            least[x] = min(costs[x], least[x])
+
+
+@njit(cache=True, parallel=True)
+def _find_open(labels, open_now):
+    for y in prange(labels.shape[0]):
+        _find_open_of_row(labels, y, open_now[y])
+
+
+@njit(cache=True, nogil=True)
+def _find_open_of_row(labels, y, open_now):
+    height, width = labels.shape
+    own, differs = labels[y], np.zeros(width, np.uint8)
+    for line in (labels[max(y - 1, 0)], own, labels[min(y + 1, height - 1)]):
+        for x in range(width):
+            differs[x] |= line[x] != own[x]
+        for x in range(width - 1):
+            differs[x] |= line[x + 1] != own[x]
+            differs[x + 1] |= line[x] != own[x + 1]
+    for x in range(width):
+        open_now[x // _BLOCK] |= differs[x]
+
+
+@njit(cache=True, parallel=True)
+def _sweep(unary, guide, strength, contrast, labels, colour, open_now, open_next):
     rows = (labels.shape[0] - colour // 2 + 1) // 2
     changed = 0
     for i in prange(rows):
-        changed += _sweep_row(unary, guide, strength, contrast, labels, 2 * i + colour // 2, colour % 2)
+        changed += _sweep_row(unary, guide, strength, contrast, labels, 2 * i + colour // 2, colour % 2, open_now, open_next)
     return changed
 
 
 @njit(cache=True, nogil=True)
-def _sweep_row(unary, guide, strength, contrast, labels, y, first):
-    count, width = unary.shape[0], labels.shape[1]
-    cost = np.empty(count, np.float32)
+def _sweep_row(unary, guide, strength, contrast, labels, y, first, open_now, open_next):
+    cost = np.empty(unary.shape[0], np.float32)
     changed = 0
-    for x in range(first, width, 2):
+    for block in range(open_now.shape[1]):
+        if open_now[y, block]:
+            changed += _sweep_block(unary, guide, strength, contrast, labels, y, block * _BLOCK + first, cost, open_now, open_next)
+    return changed
+
+
+@njit(cache=True, nogil=True)
+def _sweep_block(unary, guide, strength, contrast, labels, y, first, cost, open_now, open_next):
+    height, width = labels.shape
+    changed = 0
+    for x in range(first, min(first - first % _BLOCK + _BLOCK, width), 2):
         own = labels[y, x]
         if _settled(unary, labels, y, x, own):
             continue
         _costs(unary, guide, strength, contrast, labels, y, x, cost)
         best = own
-        for k in range(count):
+        for k in range(len(cost)):
             if cost[k] < cost[best]:
                 best = k
         if best != own:
             labels[y, x] = best
             changed += 1
+            for yy in range(max(y - 1, 0), min(y + 2, height)):
+                for block in range(max(x - 1, 0) // _BLOCK, min(x + 1, width - 1) // _BLOCK + 1):
+                    open_now[yy, block] = 1
+                    open_next[yy, block] = 1
     return changed
 
 
@@ -139,23 +196,94 @@ def _posterior_cpu(unary, labels, guide, strength, contrast):
 
 @njit(cache=True, parallel=True)
 def _posterior(unary, guide, strength, contrast, labels, out):
-    for y in prange(labels.shape[0]):
-        _posterior_row(unary, guide, strength, contrast, labels, y, out)
+    bands = (labels.shape[0] + _BLOCK - 1) // _BLOCK
+    for band in prange(bands):
+        _posterior_band(unary, guide, strength, contrast, labels, band * _BLOCK, out)
 
 
 @njit(cache=True, nogil=True)
-def _posterior_row(unary, guide, strength, contrast, labels, y, out):
-    count = unary.shape[0]
-    cost = np.empty(count, np.float32)
-    for x in range(labels.shape[1]):
-        _costs(unary, guide, strength, contrast, labels, y, x, cost)
-        least = cost.min()
-        total = np.float32(0)
-        for k in range(count):
-            cost[k] = np.exp(least - cost[k])
-            total += cost[k]
-        for k in range(count):
-            out[k, y, x] = cost[k] / total
+def _posterior_band(unary, guide, strength, contrast, labels, top, out):
+    """Rows top .. top + _BLOCK - 1; the weights between two rows serve both. Sums run as in `_costs`."""
+    height, width = labels.shape
+    above, here = np.zeros((3, width + 2), np.float32), np.zeros((3, width + 2), np.float32)
+    beside = np.zeros(width + 2, np.float32)
+    cost = np.empty((unary.shape[0], width), np.float32)
+    if top:
+        _weights_down(guide, strength, contrast, top - 1, above)
+    for y in range(top, min(top + _BLOCK, height)):
+        here[:] = 0
+        if y + 1 < height:
+            _weights_down(guide, strength, contrast, y, here)
+        _weights_beside(guide[y], strength, contrast, beside)
+        _costs_of_row(unary, labels, y, above, here, beside, cost)
+        _shares(cost, out, y)
+        above, here = here, above
+
+
+@njit(cache=True, nogil=True)
+def _weights_down(guide, strength, contrast, y, out):
+    """out[k, x + 1]: weight between pixel (y, x) and (y + 1, x + k - 1)."""
+    one, other = guide[y], guide[y + 1]
+    width = len(one)
+    out[:] = 0
+    for x in range(width):
+        step = (one[x] - other[x]) / contrast
+        out[1, x + 1] = strength / (np.float32(1) + step * step)
+    for x in range(1, width):
+        step = (one[x] - other[x - 1]) / contrast
+        out[0, x + 1] = strength / (np.float32(1) + step * step) * _DIAGONAL
+    for x in range(width - 1):
+        step = (one[x] - other[x + 1]) / contrast
+        out[2, x + 1] = strength / (np.float32(1) + step * step) * _DIAGONAL
+
+
+@njit(cache=True, nogil=True)
+def _weights_beside(line, strength, contrast, out):
+    """out[x + 1]: weight between pixels x and x + 1."""
+    out[:] = 0
+    for x in range(len(line) - 1):
+        step = (line[x] - line[x + 1]) / contrast
+        out[x + 1] = strength / (np.float32(1) + step * step)
+
+
+@njit(cache=True, nogil=True)
+def _costs_of_row(unary, labels, y, above, here, beside, cost):
+    height, width = labels.shape
+    up, own, down = labels[max(y - 1, 0)], labels[y], labels[min(y + 1, height - 1)]
+    for k in range(len(cost)):
+        cost[k] = unary[k, y]
+    for x in range(width):
+        left, right = max(x - 1, 0), min(x + 1, width - 1)
+        # a neighbour that is not there has the weight 0
+        a, b, c, d = above[2, x], above[1, x + 1], above[0, x + 2], beside[x]
+        e, f, g, h = beside[x + 1], here[0, x + 1], here[1, x + 1], here[2, x + 1]
+        total = a + b + c + d + e + f + g + h
+        cost[up[left], x] -= a
+        cost[up[x], x] -= b
+        cost[up[right], x] -= c
+        cost[own[left], x] -= d
+        cost[own[right], x] -= e
+        cost[down[left], x] -= f
+        cost[down[x], x] -= g
+        cost[down[right], x] -= h
+        for k in range(len(cost)):
+            cost[k, x] += total
+
+
+@njit(cache=True, nogil=True)
+def _shares(cost, out, y):
+    least, total = cost[0].copy(), np.zeros(cost.shape[1], np.float32)
+    for k in range(1, len(cost)):
+        least = np.minimum(least, cost[k])
+    for k in range(len(cost)):
+        share = out[k, y]
+        for x in range(len(share)):
+            share[x] = np.exp(least[x] - cost[k, x])
+            total[x] += share[x]
+    for k in range(len(cost)):
+        share = out[k, y]
+        for x in range(len(share)):
+            share[x] /= total[x]
 
 
 def _relax_cuda(unary, guide, strength, contrast, sweeps):
