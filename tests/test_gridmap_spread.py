@@ -1,6 +1,7 @@
 """Samples spread over workers: the same numbers for any of them, and when some are killed. And a killed run that goes on."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from test_gridmap_simulate import many_regions, three_nodes, with_store
 
 from gridmap import InputError
 from gridmap.__main__ import main
-from gridmap.adequacy import simulate, spread
+from gridmap.adequacy import draws, simulate, simulation, spread
 from gridmap.adequacy.tally import Tally
 
 distributed = pytest.importorskip("distributed")
@@ -31,6 +32,20 @@ def same(got, want):
     assert got.samples == want.samples
     for name in ("totals", "plate", *Tally.SUMS, *Tally.KEPT):
         np.testing.assert_array_equal(getattr(got, name), getattr(want, name), err_msg=name)
+
+
+def test_a_tally_travels_light():
+    """Empty, it is far smaller than its arrays; and nothing of it is lost on the way."""
+    system = three_nodes(8.0)
+    problem = draws.problem(system)
+    members = simulation.places(system, {})[1]
+    make = lambda: Tally(300, members, simulation.peaks(problem.margin, members), 10**5, 700)  # noqa: E731
+    assert len(pickle.dumps(make())) < 3000 < make().totals.nbytes
+    tally = spread.solve(problem, "cpu", make(), 5, 1000)
+    there = pickle.loads(pickle.dumps(tally))
+    assert vars(there).keys() == vars(tally).keys() and tally.count.any()
+    for name, value in vars(tally).items():
+        np.testing.assert_array_equal(getattr(there, name), value, strict=isinstance(value, np.ndarray))
 
 
 def test_the_same_for_any_number_of_workers(cluster):

@@ -69,6 +69,13 @@ class Tally:
         """{name: array} of the first `done` samples."""
         return {n: getattr(self, n)[:done] for n in self.BY_SAMPLE} | {n: getattr(self, n) for n in (*self.SUMS, *self.KEPT)}
 
+    def __getstate__(self):
+        """To travel to a worker and back: most sums are 0."""
+        return {name: _thin(value) for name, value in vars(self).items()}
+
+    def __setstate__(self, state):
+        vars(self).update({name: _full(value) for name, value in state.items()})
+
     def restore(self, state):
         """Put in what `state` told; how many samples that is."""
         for name in self.BY_SAMPLE:
@@ -77,6 +84,27 @@ class Tally:
             getattr(self, name)[:] = state[name]
         self.worst, self.worst_kw = state["worst"], state["worst_kw"]
         return len(state["totals"])
+
+
+def _thin(value):
+    """An array as its shape, kind and what of it is not 0, where that is less."""
+    if not isinstance(value, np.ndarray):
+        return value
+    if value.dtype == bool:
+        return "bits", value.shape, np.packbits(value)
+    there = np.flatnonzero(value)
+    return ("some", value.shape, value.dtype, there, value.ravel()[there]) if 2 * len(there) < value.size else value
+
+
+def _full(value):
+    if not isinstance(value, tuple):
+        return value
+    if value[0] == "bits":
+        return np.unpackbits(value[2], count=int(np.prod(value[1]))).astype(bool).reshape(value[1])
+    _, shape, dtype, there, values = value
+    whole = np.zeros(shape, dtype)
+    whole.ravel()[there] = values
+    return whole
 
 
 @njit(cache=True, nogil=True)
