@@ -80,36 +80,6 @@ def smooth(edges, moved, scale=SMOOTH, straight=True):
     return matrix @ place - place + moved, matrix
 
 
-def moved_conductivity(edges, moved, k, tangential):
-    """(H, W) conductivity with every face displaced by `moved` (F,) pixels: pixels that an edge cuts get a mean of both.
-
-    tangential: (F,) share of the energy at the face that belongs to the field along it: that share counts with the mean
-    of the conductivities (layers side by side), the rest with the mean of their inverses (layers in a row).
-    """
-    covered, along = np.zeros(k.shape), np.zeros(k.shape)
-    height, width = k.shape
-    other = np.zeros(k.shape)
-    for offset in range(-REACH, REACH):
-        grown = np.clip(moved - offset, 0, 1) if offset >= 0 else np.clip(-moved + offset + 1, 0, 1)
-        grown = grown * edges.weight
-        row, column = _moved(edges, offset)
-        cut = (grown > 0) & (row >= 0) & (row < height) & (column >= 0) & (column < width)
-        at = row[cut], column[cut]
-        np.add.at(covered, at, grown[cut])
-        np.add.at(along, at, (grown * tangential)[cut])
-        comes = k[edges.row, edges.column] if offset >= 0 else k[edges.beyond]
-        other[at] = comes[cut]
-    cut = covered > 0
-    share, tangent = np.minimum(covered[cut], 1), along[cut] / covered[cut]
-    own, comes = k[cut], other[cut]
-    side_by_side = (1 - share) * own + share * comes
-    least = np.minimum(own, comes)
-    in_a_row = np.where(least > 0, own * comes / np.where(least > 0, (1 - share) * comes + share * own, 1), 0.0)
-    result = k.copy()
-    result[cut] = tangent * side_by_side + (1 - tangent) * in_a_row
-    return result
-
-
 def moved_tensors(edges, moved, k):
     """(3, H, W) conductivity tensors with every face displaced by `moved` (F,) pixels: pixels that an edge cuts conduct like
     layers, along the edge by the mean of both sides, across it by the mean of their inverses."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from cukernels.philox import normal, uniform
 
-from chipmap.edges import SMOOTH, displacement, find_edges, moved_conductivity, smooth
+from chipmap.edges import SMOOTH, displacement, find_edges, moved_tensors, smooth
 
 DRAWS = 4000        # of properties, for the interval
 EDGES, LEVELS, PROPERTIES, REST = range(4)     # what each stream of chance is for
@@ -58,20 +58,21 @@ def doubt(measured, k, density, spread, shares, phase, pixel_size_m, solve, samp
 
     measured: `Measured`. k: (H, W) conductivity, NumPy. density: (H, W, 2) flux density at unit drop. spread:
     `library.Spread` of the conductivities of the K objects; shares: (K,) of the power; phase: (K,). solve: from a
-    conductivity (H, W) to the conductance. samples: how many times to solve again with displaced edges (0: first order).
+    conductivity tensors (3, H, W) to the conductance. samples: how many times to solve again with displaced edges (0: first
+    order).
 
-    The value is solved with pixels that edges cut counted by their shares. How far edges are averaged along their course
-    is a choice between noise and roughness: what doubling it changes counts as one standard deviation's half.
+    The value is solved with pixels that edges cut as laminates (`edges.moved_tensors`). How far edges are averaged along
+    their course is a choice between noise and roughness: what doubling it changes counts as one standard deviation's half.
     """
     edges, seen = measured.edges, measured.seen
-    jump, tangential = energies(edges, k, density)
+    jump = energies(edges, k, density)
     change = jump * edges.weight * np.where(edges.across == 1, pixel_size_m[0], pixel_size_m[1])
     in_pixels = change * np.where(edges.across == 1, pixel_size_m[1], pixel_size_m[0])
     if np.abs(in_pixels[~seen.measured]).sum() > 0.5 * np.abs(in_pixels).sum():
         return None
-    value = solve(moved_conductivity(edges, measured.moved, k, tangential))
-    choice = (solve(moved_conductivity(edges, measured.smoother, k, tangential)) - value) / 2
-    drawn = np.array([solve(moved_conductivity(edges, moved, k, tangential)) for moved in displaced(measured, samples, seed)])
+    value = solve(moved_tensors(edges, measured.moved, k))
+    choice = (solve(moved_tensors(edges, measured.smoother, k)) - value) / 2
+    drawn = np.array([solve(moved_tensors(edges, moved, k)) for moved in displaced(measured, samples, seed)])
     spread_sd = float(drawn.std(ddof=1)) if samples > 1 else seen.doubt(in_pixels)
     edges_sd = float(np.hypot(spread_sd, choice))
     results = value * property_factors(spread, shares, phase, seed) + edges_sd * normal(seed, REST, np.arange(DRAWS))
@@ -110,9 +111,9 @@ def property_factors(spread, shares, phase, seed=0, draws=DRAWS):
 
 
 def energies(edges, k, density):
-    """(jump of the energy density, share of it that the field along the edge has), (F,) each.
+    """(F,) jump of the energy density across each face.
 
-    The jump is (k_a - k_b) E_t^2 + (1/k_b - 1/k_a) q_n^2 for moving a, inner, into b, outer, with the potentials held,
+    It is (k_a - k_b) E_t^2 + (1/k_b - 1/k_a) q_n^2 for moving a, inner, into b, outer, with the potentials held,
     W/m3 where the power is in W. E_t, the field along the edge, and q_n, the flux through it, are the same on both
     sides in truth; their squares are taken as products of the two sides', which the steps of the pixels upset the least.
     """
@@ -124,10 +125,7 @@ def energies(edges, k, density):
     field = [(q[:, 0] * normal[:, 1] - q[:, 1] * normal[:, 0]) * r for q, r in zip(fluxes, inverse)]
     along = np.where(both, field[0] * field[1], field[0] ** 2 + field[1] ** 2)     # an insulator has no flux to read it from
     through = np.where(both, (fluxes[0] * normal).sum(axis=1) * (fluxes[1] * normal).sum(axis=1), 0)
-    tangential, across = np.maximum(ka, kb) * np.abs(along), np.maximum(*inverse) * np.abs(through)
-    total = tangential + across
-    share = np.divide(tangential, total, out=np.ones_like(total), where=total > 0)
-    return (ka - kb) * along + (inverse[1] - inverse[0]) * through, share
+    return (ka - kb) * along + (inverse[1] - inverse[0]) * through
 
 
 def by_object(edges, change, count):

@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from benchmarks.coverage import coverage
-from chipmap.edges import displacement, find_edges, moved_conductivity, smooth
+from chipmap.edges import displacement, find_edges, moved_tensors, smooth
 from chipmap.library import Spread
 from chipmap.physics import flux_density
 from chipmap.solve import conductance
@@ -57,7 +57,7 @@ def test_edges_of_two_materials_in_every_direction_move_the_answer_as_foretold()
     for inside, outside in ((5.0, 1.0), (1.0, 5.0), (100.0, 1.0), (1.0, 100.0)):
         k = np.where(labels == 1, inside, outside)
         solved = conductance(k, axis=1)
-        change = edges.weight * energies(edges, k, flux_density(k, solved.field, 1.0, 1.0))[0]
+        change = edges.weight * energies(edges, k, flux_density(k, solved.field, 1.0, 1.0))
         foretold = by_object(edges, change, 2)
         radii = (radius - 3, radius + 3)
         values = [conductance(np.where(np.hypot(x, y) < r, inside, outside), axis=1).value for r in radii]
@@ -72,7 +72,7 @@ def test_pixels_cut_by_an_edge_give_the_answer_of_the_true_edge():
     seen = displacement(edges, 50 + 80 * gaussian_filter(share, 1.0, mode="nearest"), labels, np.array([0, 1]), np.array([50.0, 130.0]), 0.01)
     moved, _ = smooth(edges, seen.mean)
     k = labels.astype(float)
-    better = conductance(moved_conductivity(edges, moved, k, np.ones(len(moved))), axis=1).value
+    better = conductance(moved_tensors(edges, moved, k), axis=1).value
     truth = conductance(share, axis=1).value
     assert abs(better / truth - 1) < 0.002 < abs(conductance(k, axis=1).value / truth - 1)
 
@@ -85,8 +85,8 @@ def test_drawn_edges_vary_as_the_first_order_says():
     grey = 50 + 80 * gaussian_filter(share, 1.0, mode="nearest") + 10 * rng.standard_normal(share.shape)
     measured = measure(grey, labels, np.array([0, 1]), np.array([50.0, 130.0]), 10.0, (1.0, 1.0))
     k = labels.astype(float)
-    change, tangential = energies(measured.edges, k, flux_density(k, conductance(k, axis=1).field, 1.0, 1.0))
-    values = [conductance(moved_conductivity(measured.edges, moved, k, tangential), axis=1).value for moved in displaced(measured, 60, seed=3)]
+    change = energies(measured.edges, k, flux_density(k, conductance(k, axis=1).field, 1.0, 1.0))
+    values = [conductance(moved_tensors(measured.edges, moved, k), axis=1).value for moved in displaced(measured, 60, seed=3)]
     assert np.std(values) == pytest.approx(measured.seen.doubt(change), rel=0.35)
     again = list(displaced(measured, 2, seed=3))
     np.testing.assert_array_equal(again[0], next(iter(displaced(measured, 1, seed=3))))

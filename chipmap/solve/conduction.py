@@ -207,7 +207,7 @@ def conductance(k, axis=0, dx=1.0, dy=1.0, tolerance=TOLERANCE, confidence=None,
     if axis not in (0, 1):
         raise ValueError(f"axis {axis} is unknown: use 0 (top to bottom) or 1 (left to right)")
     xp = array_module(k)
-    k = xp.asarray(k)
+    k = xp.asarray(k, np.float64)
     check_conductivity(k)
     rows, columns = k.shape[-2:]
     shape = rows + 1, columns + 1
@@ -250,7 +250,7 @@ def effective_conductivity(k, dx=1.0, dy=1.0, tolerance=TOLERANCE, boundary="per
     Raises as `conductance`. NumPy or CuPy; the tensor is NumPy.
     """
     xp = array_module(k)
-    k = xp.asarray(k)
+    k = xp.asarray(k, np.float64)
     check_conductivity(k)
     if boundary not in ("periodic", "gradient", "flux"):
         raise ValueError(f"boundary {boundary!r} is unknown: use periodic, gradient or flux")

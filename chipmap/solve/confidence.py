@@ -11,7 +11,7 @@ from cukernels.backend import to_host
 from cukernels.components import pieces
 from cukernels.philox import normal
 
-from chipmap.edges import REACH, _moved, _room, find_edges, moved_conductivity, smooth
+from chipmap.edges import REACH, _moved, _room, find_edges, moved_tensors, smooth
 
 CORRELATED = 8.0    # pixels along an edge over which it is displaced as one, unless told otherwise
 _TAIL = (2 / np.pi) ** 0.5
@@ -68,12 +68,10 @@ class Doubtful:
         return np.sqrt(((self._along.T @ moved) ** 2).sum(axis=0)).reshape(changes.shape[1:])
 
     def pictures(self, count, seed=0):
-        """`count` pictures (H, W) of the conductivity with displaced edges; pixels that an edge cuts get the mean of what lies
-        side by side and what lies in a row."""
-        half = np.full(len(self.sd), 0.5)
+        """`count` pictures (3, H, W) of the conductivity with displaced edges; pixels that an edge cuts are laminates."""
         for n in range(count):
             moved = self.sd * (self._along @ normal(seed, n, np.arange(len(self.sd))))
-            yield moved_conductivity(self.edges, moved.clip(-REACH, REACH), self.k, half)
+            yield moved_tensors(self.edges, moved.clip(-REACH, REACH), self.k)
 
 
 def sampled(doubtful, samples, seed, solve):

@@ -49,7 +49,7 @@ def thermal_resistance(conductivity, junction, dx=1.0, dy=1.0, cold=("bottom",),
     path to a side, and as `Conductor`; cukernels' NotConverged where the iteration stalls. NumPy or CuPy.
     """
     xp = array_module(conductivity, junction)
-    k, junction = xp.asarray(conductivity), xp.asarray(junction).astype(bool)
+    k, junction = xp.asarray(conductivity, np.float64), xp.asarray(junction).astype(bool)
     if junction.shape != k.shape or not bool(junction.any()):
         raise ValueError(f"the junction has shape {junction.shape} and {int(junction.sum())} pixels: give one flag a pixel, {k.shape}, at least one set")
     fixed, films = surroundings(xp, k.shape, dx, dy, cold, film)

@@ -135,7 +135,7 @@ def capacitance(permittivity, conductors, dx=1.0, dy=1.0, floating=(), margin=0,
     and as `Conductor`; cukernels' NotConverged where the iteration stalls. NumPy or CuPy; matrices are NumPy.
     """
     xp = array_module(permittivity, conductors)
-    permittivity, conductors = xp.asarray(permittivity), xp.asarray(conductors)
+    permittivity, conductors = xp.asarray(permittivity, np.float64), xp.asarray(conductors)
     count = _count(conductors, permittivity, "conductor")
     kept = _kept(count, floating)
     void = ~(permittivity > 0) & (conductors == 0)
@@ -174,7 +174,7 @@ def network(k, terminals, dx=1.0, dy=1.0, tolerance=TOLERANCE, word="terminal", 
     where k is not read; None without any. K - 1 loads are solved: the last follows, since potentials sum to 1.
     """
     xp = array_module(k, terminals)
-    k, terminals = xp.asarray(k), xp.asarray(terminals)
+    k, terminals = xp.asarray(k, np.float64), xp.asarray(terminals)
     count = _count(terminals, k, word)
     k = xp.where(terminals > 0, 0, k)  # every corner of a terminal is fixed
     at = at_nodes(terminals)
