@@ -158,12 +158,12 @@ def test_runs_are_shown_and_others_refused(tmp_path):
     from cupages import server
 
     from gridmap import pipeline
-    from gridmap.adequacy import study
+    from gridmap.__main__ import main
     from gridmap.page import app
     source = small_grid.write(tmp_path)
     given = config.from_options(source, year=2023)
     pipeline.run(given, tmp_path / "year", "cpu", say=lambda line: None)
-    study.run(config.from_options(source), tmp_path / "adequacy", 8, device="cpu", say=lambda line: None)
+    main(["adequacy", "-o", str(tmp_path / "adequacy"), "--config", str(source), "--by", "county", "--samples", "8", "--quiet", "--device", "cpu"], standalone_mode=False)
     earlier = [runs.read(tmp_path / name) for name in ("year", "adequacy")]
     made = app.create(config.Config(), earlier, wait=True)
     assert made.state.site.error == ""

@@ -16,7 +16,7 @@ KINDS = ("hour", "year", "where", "compare", "adequacy")
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     """A run of every kind on the five regions."""
-    from gridmap.adequacy import study
+    from gridmap.__main__ import main
     need_pages()
     folder = tmp_path_factory.mktemp("runs")
     source = small_grid.write(folder)
@@ -27,7 +27,7 @@ def folders(tmp_path_factory):
     pipeline.run(config.from_options(source, year=2023), folder / "year", **quiet)
     pipeline.where(given, folder / "where", 20, "peak", **quiet)
     pipeline.compare(given, folder / "scenario.toml", folder / "compare", "peak:2", **quiet)
-    study.run(given, folder / "adequacy", 6, **quiet)
+    main(["adequacy", "-o", str(folder / "adequacy"), "--config", str(source), "--by", "county", "--samples", "6", "--quiet", "--device", "cpu"], standalone_mode=False)
     return folder
 
 

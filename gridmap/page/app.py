@@ -19,7 +19,7 @@ STATIC = pathlib.Path(__file__).parent / "static"
 SAMPLES = (2, 1000)     # of an adequacy study started on the page
 SHAPES_OF_A_SET = ("regions", "borders")
 POCKETS_TOLD = 200
-NEXT = {"read": "repair and place", "repair and place": "units", "units": "drawing years", "tables and layer": "map"}
+NEXT = {"read": "repair and place", "repair and place": "units", "units": "drawing years", "tables and layers": "map"}
 
 
 class Site:
@@ -376,4 +376,4 @@ def _pockets(view, hour):
 def _next_step(line):
     """`gridmap adequacy` prints a step when it is over: the one that runs then is the next."""
     done = line.rsplit(None, 2)[0].strip() if line.rstrip().endswith(" s") else ""
-    return NEXT.get(done, "tables and layer" if done.startswith("up to ") else None)
+    return NEXT.get(done, "tables and layers" if done.startswith("up to ") else None)

@@ -25,10 +25,10 @@ export class Atlas {
     this.off = new Set();
     const geojson = (data, more = {}) => ({type: "geojson", data, ...more});
     this.map = planeMap({
-      container, bounds, padding: 24, maxZoom: 12, canvasContextAttributes: {preserveDrawingBuffer: true, antialias: false}, ...options,
+      container, bounds, padding: 24, maxZoom: 12, ...options,
       sources: {
-        regions: geojson(sources.regions, {tolerance: 0.2}), borders: geojson(sources.borders, {tolerance: 0.2}), plants: geojson(sources.plants ?? EMPTY, {buffer: 16}),
-        lines: geojson(sources.lines ?? EMPTY), corridors: geojson(EMPTY, {buffer: 8}), pockets: geojson(EMPTY, {tolerance: 0.2}), chosen: geojson(EMPTY, {tolerance: 0.1}),
+        regions: geojson(sources.regions, {tolerance: 0.4}), borders: geojson(sources.borders, {tolerance: 0.4}), plants: geojson(sources.plants ?? EMPTY, {buffer: 16}),
+        lines: geojson(sources.lines ?? EMPTY, {tolerance: 0.6}), corridors: geojson(EMPTY, {buffer: 8}), pockets: geojson(EMPTY, {tolerance: 0.4}), chosen: geojson(EMPTY, {tolerance: 0.1}),
       },
       layers: [
         {id: "regions", type: "fill", source: "regions", paint: {"fill-color": ["to-color", ["feature-state", "k"], "#9aa4b1"], "fill-antialias": false}},
@@ -134,7 +134,9 @@ export class Atlas {
     this.markers.forEach(m => m.remove());
     this.markers = [];
     this.places = places;
-    const taken = [], box = this.map.getContainer().getBoundingClientRect();
+    const box = this.map.getContainer().getBoundingClientRect(), card = document.getElementById("summary")?.getBoundingClientRect();
+    const taken = card?.width ? [[card.left - box.left, card.top - box.top, card.right - box.left, card.bottom - box.top]] : [];
+    most += taken.length;
     for (const place of places) {
       if (taken.length >= most) break;
       const {x, y} = this.map.project(place.at);
@@ -166,6 +168,12 @@ export class Atlas {
   }
 
   renameOnMove() { this.map.on("moveend", () => this.places && this.name(this.places)); }
+
+  /** Show places ([lng, lat]) together, not closer than zoom. */
+  fitPlaces(places, zoom) {
+    const [x, y] = [0, 1].map(i => places.map(p => p[i])), by = 0.6;
+    this.map.fitBounds([[Math.min(...x) - by, Math.min(...y) - by], [Math.max(...x) + by, Math.max(...y) + by]], {padding: {top: 90, bottom: 50, left: 60, right: 60}, maxZoom: zoom, duration: 600});
+  }
 
   fit(bounds) { this.map.fitBounds(planeBounds(bounds), {padding: 24, duration: 500}); }
 }

@@ -50,7 +50,8 @@ map.on("click", event => {
 globalThis.atlas = atlas;
 
 // What is printed is a picture of the map with its names: a canvas would be cut off at the width of the paper.
-function print() {
+async function print() {
+  await new Promise(done => { map.once("render", done); map.triggerRepaint(); });     // a canvas can be read only while it is drawn
   const source = map.getCanvas(), ratio = source.width / source.clientWidth, canvas = document.createElement("canvas"), c = canvas.getContext("2d");
   [canvas.width, canvas.height] = [source.width, source.height];
   c.drawImage(source, 0, 0);
@@ -62,8 +63,7 @@ function print() {
   $("#printed").src = canvas.toDataURL("image/png");
 }
 let later;
-map.on("idle", () => { clearTimeout(later); later = setTimeout(print, 300); });
-addEventListener("beforeprint", print);
+for (const what of ["moveend", "sourcedata", "styledata"]) map.on(what, () => { clearTimeout(later); later = setTimeout(print, 400); });
 await atlas.idle();
-print();
+await print();
 globalThis.reportReady = true;

@@ -168,8 +168,8 @@ async function applyScenario(changes, text) {
   pins();
   tell("metric");
   tell("hour");
-  const most = answer.regions[0];
-  if (most) fly(rowOfId(most.id), 4.2);
+  const moved = answer.regions.map(r => rowOfId(r.id)).filter(r => r >= 0);
+  if (moved.length) atlas.fitPlaces(moved.map(r => state.set.at[r]), 4.6);
   return answer;
 }
 
