@@ -100,6 +100,20 @@ def test_a_click_tells_material_rivals_evidence_object_size_and_net(site, named)
     assert np.min(rings[0], axis=0) == pytest.approx((chips.OTHER[2], chips.OTHER[0]), abs=1.01)
 
 
+def test_a_line_tells_the_materials_along_it_and_their_lengths(site, named):
+    told = ask(site, f"{named}/profile?x0=100&y0=90.5&x1=100&y1=150.5")[1]
+    assert [p["material"] for p in told["pieces"]] == ["SiO2", "Cu", "SiO2"] and told["unit"] == "nm"
+    assert told["distance"][-1] == pytest.approx(240) and len(told["distance"]) == len(told["grey"]) == 61
+    piece = told["pieces"][1]
+    assert piece["to"] - piece["from"] == pytest.approx(64, abs=4.01) and told["grey"][30] == chips.drawn()[120, 100]
+    assert told["pieces"][0]["from"] == 0 and told["pieces"][-1]["to"] == pytest.approx(240)
+    beyond = ask(site, f"{named}/profile?x0=-10&y0=5&x1=10&y1=5")[1]
+    assert beyond["grey"][0] is None and beyond["grey"][-1] is not None
+    for query in ("x0=1&y0=2&x1=3", "x0=nan&y0=2&x1=3&y1=4", "x0=1e30&y0=2&x1=3&y1=4"):
+        status, told, _ = ask(site, f"{named}/profile?{query}")
+        assert status == 422 and is_sentence(told["error"])
+
+
 def test_resistance_of_a_straight_line_by_hand(site, named):
     """Two tungsten pads joined by copper of length L and width w: rho L / w for a unit of depth."""
     from chipmap.materials import property_of
@@ -328,6 +342,17 @@ def test_headers_are_read_without_decoding(tmp_path):
         check_declared("flat.png", 30000, 30000, 1, 1_000_000)
     with pytest.raises(InputError, match="archive"):
         kind_of(b"\x1f\x8b" + bytes(10))
+
+
+def test_a_folder_of_tiles_opens_too(tmp_path):
+    pytest.importorskip("zarr")
+    from chipmap.page.command import _found
+    from chipmap.planes import store_pyramid
+    (tmp_path / "chip.png").write_bytes(chips.png())
+    store_pyramid(tmp_path / "chip.png", tmp_path / "chip.zarr", "4nm", say=lambda line: None)
+    assert _found(tmp_path) == [tmp_path / "chip.png", tmp_path / "chip.zarr"]
+    opened = open_picture(tmp_path / "chip.zarr", tmp_path / "opened")
+    assert (opened.levels[0] == chips.drawn()).all() and opened.sized and opened.facts["pixel_size_m"] == pytest.approx([4e-9, 4e-9])
 
 
 def test_levels_on_disk_are_means(tmp_path):

@@ -83,6 +83,9 @@ def test_drop_probe_measure_solve_and_take_home(browser, site):
         measured = float(page.inner_text(".measure-label").split()[0])
         assert measured == pytest.approx(400, abs=6)        # 100 pixels of 4 nm, to a pixel of the screen
 
+        page.wait_for_selector("#profile .piece-list")
+        assert "SiO2" in page.inner_text("#profile") and page.locator("#profile canvas").count() == 1
+
         page.keyboard.press("t")
         page.mouse.click(*at(page, 50, 68))
         until(page, "!!page.terminals.A")

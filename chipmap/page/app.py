@@ -26,7 +26,7 @@ from chipmap.page.documents import Document
 from chipmap.page.export import FILES, export
 from chipmap.page.intake import kind_of
 from chipmap.page.pictures import Opened, open_picture
-from chipmap.page.probe import outline, probe
+from chipmap.page.probe import outline, probe, profile
 from chipmap.page.runs import open_run
 from chipmap.problems import MORE, NAMES
 
@@ -81,7 +81,7 @@ class Desk:
             raise Refused(404, "the server has no such picture")
         with self._lock:
             if number not in self._opened:
-                if path.is_dir():
+                if (path / "manifest.json").exists():
                     self._opened[number] = open_run(path, self.room(), step)
                 else:
                     with step("decode"):
@@ -149,7 +149,7 @@ def _routes(desk, jobs):
         return start(request, what, work)
 
     def shelf(request):
-        return {"items": [{"id": number, "name": path.name, "run": path.is_dir()} for number, path in desk.shelf.items()],
+        return {"items": [{"id": number, "name": path.name, "run": (path / "manifest.json").exists()} for number, path in desk.shelf.items()],
                 "materials": [{"name": m.name, "kind": m.kind} for m in materials.load().values()], "processes": process_names(),
                 "physics": [*NAMES, *MORE], "version": __version__, "largest_upload": LARGEST_UPLOAD, "most_pixels": MOST_PIXELS}
 
@@ -258,6 +258,13 @@ def _routes(desk, jobs):
         x, y = (_whole(request.query_params.get(name), name) for name in ("x", "y"))
         return probe(document, x, y)
 
+    def profiled(request):
+        document, asked = desk.document(request), request.query_params
+        ends = [_number(_float(asked.get(name)), name) for name in ("x0", "y0", "x1", "y1")]
+        if max(map(abs, ends)) > 1e6:
+            raise Refused(422, "the line leads far out of the picture: draw it inside")
+        return profile(document, ends[:2], ends[2:], asked.get("field"))
+
     def outlined(request):
         document = desk.document(request)
         if document.analysis is None:
@@ -299,7 +306,7 @@ def _routes(desk, jobs):
         one: lambda request: desk.document(request).told(),
         f"POST {one}/analyse": run_analysis, f"POST {one}/say": say, f"POST {one}/train": train, f"POST {one}/solve": solve,
         f"POST {one}/between": terminals, f"POST {one}/back": back, f"POST {one}/close": close, f"POST {one}/export": exporting, one + "/exported/{what}": exported,
-        one + "/probe": probed, one + "/outline/{number:int}": outlined, one + "/objects": objects,
+        one + "/probe": probed, one + "/profile": profiled, one + "/outline/{number:int}": outlined, one + "/objects": objects,
         one + "/tiles/{version:int}/{layer}/{z:int}/{x:int}/{y:int}": tile,
     }
 
@@ -385,6 +392,13 @@ def _whole(value, name, most=10**9):
     except (TypeError, ValueError, OverflowError):
         raise Refused(422, f"{name} must be a whole number from 0 to {most}") from None
     return number
+
+
+def _float(text):
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return None
 
 
 def _number(value, name):

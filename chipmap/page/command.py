@@ -32,12 +32,12 @@ def _found(path):
     """Pictures and runs at a path."""
     if not path.exists():
         raise InputError(f"{path}: is not there: check the path")
-    if path.is_file():
+    if path.is_file() or path.suffix.lower() == ".zarr":
         return [path]
     if (path / "manifest.json").exists():
         read_run(path)
         return [path]
-    pictures = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURES)
+    pictures = sorted(p for p in path.iterdir() if p.suffix.lower() in (*PICTURES, ".zarr"))
     if not pictures:
         raise InputError(f"{path}: holds neither a run (manifest.json) nor a picture ({', '.join(PICTURES)})")
     return pictures

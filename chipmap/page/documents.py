@@ -127,6 +127,7 @@ def _analysis(analysis, fields):
             "grey": [float(phases.level[k]) for k in members],
         })
     return {
+        "objects_are": str(id(analysis.objects)),     # changes with them, stays while only answers are added
         "box": list(analysis.box), "materials": materials, "basis": named.basis, "calibrated": named.calibrated, "unnamed": analysis.unnamed,
         "notes": [*phases.notes, *named.notes], "preparation": [row["what"] for row in analysis.prepared.report], "phases": len(phases.level),
         "evidence": phases.chosen, "objects": len(analysis.objects), "mean_confidence": float(np.mean(named.confidence)),
@@ -138,6 +139,8 @@ def _analysis(analysis, fields):
             "samples": analysis.classifier.card["out_of_bag_samples"]},
         "strokes": [[name, points, width] for name, points, width in analysis.strokes],
         "fields": [_field(f) for f in fields.values()],
+        "curves": {name: {column: np.asarray(values, float).tolist() for column, values in table.items()}
+                   for answer in analysis.answers.values() for name, table in answer.tables.items() if "time_s" in table},
         "answers": {name: answer.facts for name, answer in analysis.answers.items()},
         "physics_ready": all(chip.plausible(named)) and analysis.sized,
     }

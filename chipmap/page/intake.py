@@ -45,7 +45,7 @@ def open_file(path, folder, pixel_size=None, name=None):
     path, folder = pathlib.Path(path), pathlib.Path(folder)
     name = name or path.name
     height, width, itemsize = declared(path, name)
-    check_declared(name, height, width, itemsize, path.stat().st_size)
+    check_declared(name, height, width, itemsize, size_of(path))
     limit = ROOM + 14 * height * width * max(itemsize, 1)
     command = [sys.executable, "-m", "chipmap.page.intake", str(path), str(folder), str(limit), pixel_size or ""]
     try:
@@ -56,6 +56,11 @@ def open_file(path, folder, pixel_size=None, name=None):
         raise InputError(done.stdout.strip().replace(str(path), name))
     if done.returncode:
         raise InputError(f"{name}: can't be decoded in the memory that a picture of {height} x {width} pixels needs: it is damaged, or no honest picture")
+
+
+def size_of(path):
+    """Bytes of a file, or of all files of a folder (OME-Zarr)."""
+    return sum(p.stat().st_size for p in path.rglob("*") if p.is_file()) if path.is_dir() else path.stat().st_size
 
 
 def check_declared(name, height, width, itemsize, size):
@@ -70,6 +75,10 @@ def check_declared(name, height, width, itemsize, size):
 def declared(path, name=None):
     """(height, width, bytes of a grey value) that the file's header declares; decodes no pixel."""
     name = name or pathlib.Path(path).name
+    if pathlib.Path(path).is_dir():
+        from chipmap.pyramid import open_pyramid
+        with open_pyramid(path) as stored:
+            return *stored.shape, stored.dtype.itemsize
     with open(path, "rb") as file:
         head = file.read(32)
         kind = kind_of(head)
@@ -106,7 +115,7 @@ def _decode(path, folder, pixel_size):
     from chipmap.read import parse_pixel_size
     height, width, itemsize = declared(path)
     size = parse_pixel_size(pixel_size) if pixel_size else None
-    facts = (_whole if height * width <= WHOLE else _in_bands)(path, folder, size)
+    facts = (_in_bands if height * width > WHOLE or path.is_dir() else _whole)(path, folder, size)
     (folder / "picture.json").write_text(json.dumps(facts, default=lambda x: x.item() if hasattr(x, "item") else str(x)))
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from cukernels.run import sha256
 
-from chipmap.page.intake import open_file
+from chipmap.page.intake import open_file, size_of
 from chipmap.read import Picture
 
 BAND = 1024     # rows that are halved at a time
@@ -65,7 +65,7 @@ def open_picture(path, folder, pixel_size=None, name=None):
     folder.mkdir(parents=True, exist_ok=True)
     open_file(path, folder, pixel_size, name)
     found = opened(folder, name or path.name)
-    found.facts |= {"sha256": sha256(path), "bytes": path.stat().st_size}
+    found.facts |= {"sha256": None if path.is_dir() else sha256(path), "bytes": size_of(path)}
     return found
 
 

@@ -6,6 +6,7 @@ from chipmap import InputError
 from chipmap.layout import look
 
 MOST_CANDIDATES = 5
+MOST_STEPS = 2000        # of a line
 
 
 def probe(document, x, y):
@@ -65,6 +66,45 @@ def _fields(document, at):
         factor, unit = field.scale()
         told.append({"key": field.key, "quantity": field.quantity, "value": _plain(float(field.values[at]) * factor), "unit": unit})
     return told
+
+
+def profile(document, start, end, key=None):
+    """What lies along a line from `start` to `end` (x, y in pixels of the picture, fractions allowed): JSON-able.
+
+    distance (nm, or pixels where the size is not known) and grey at each step of at most a pixel (nearest pixel, null outside);
+    pieces: the materials along the line, {"material", "colour", "from", "to"}; field: values of the field `key`, where there is one.
+    """
+    analysis, (height, width) = document.analysis, document.opened.shape
+    dy, dx = (1e9 * s for s in (analysis.picture.pixel_size_m if analysis else document.opened.facts["pixel_size_m"]))
+    (x0, y0), (x1, y1) = start, end
+    count = int(np.clip(np.ceil(max(abs(x1 - x0), abs(y1 - y0))), 1, MOST_STEPS)) + 1
+    x, y = np.linspace(x0, x1, count), np.linspace(y0, y1, count)
+    column, row = np.floor(x).astype(int), np.floor(y).astype(int)
+    distance = np.hypot((x - x0) * dx, (y - y0) * dy)
+    inside = (column >= 0) & (row >= 0) & (column < width) & (row < height)
+    told = {"distance": distance.tolist(), "unit": "nm" if (analysis.sized if analysis else document.opened.sized) else "px",
+            "grey": _sampled(document.opened.levels[0], row, column, inside), "pieces": [], "field": None}
+    if analysis is None:
+        return told
+    top, bottom, left, right = analysis.box
+    seen = (row >= top) & (row < bottom) & (column >= left) & (column < right)
+    numbers = np.full(count, -1)
+    numbers[seen] = analysis.named.labels[row[seen] - top, column[seen] - left]
+    borders = [0, *(np.flatnonzero(np.diff(numbers)) + 1), count]
+    half = lambda i: float(distance[min(i, count - 1)] if i in (0, count) else (distance[i - 1] + distance[i]) / 2)  # noqa: E731
+    told["pieces"] = [{"material": analysis.names[numbers[a]], "colour": look(analysis.names[numbers[a]])["colour"], "from": half(a), "to": half(b)}
+                      for a, b in zip(borders, borders[1:]) if numbers[a] >= 0]
+    field = document.fields.get(key)
+    if field is not None:
+        factor, unit = field.scale()
+        told["field"] = {"quantity": field.quantity, "unit": unit, "values": _sampled(field.values, row - top, column - left, seen, factor)}
+    return told
+
+
+def _sampled(values, row, column, inside, factor=1.0):
+    taken = np.full(len(row), np.nan)
+    taken[inside] = np.asarray(values[row[inside], column[inside]], float) * factor
+    return [None if np.isnan(v) else float(v) for v in taken]
 
 
 def outline(analysis, number):

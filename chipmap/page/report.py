@@ -230,7 +230,7 @@ def _method(text, manifest, results):
 def _origin(pages, manifest):
     text = pages.text
     raw = lambda value: pages.Raw(f'<span class="hash">{text(value)}</span>')  # noqa: E731
-    parts = [pages.table(("Input", "Bytes", "SHA-256"), [(i["file"], i["bytes"], raw(i["sha256"])) for i in manifest["inputs"]])]
+    parts = [pages.table(("Input", "Bytes", "SHA-256"), [(i["file"], i["bytes"], raw(i["sha256"] or "a folder")) for i in manifest["inputs"]])]
     options = {key: value for key, value in manifest["options"].items() if value not in (None, [], "", 0)}
     parts.append("<h3>Options</h3>" + pages.table(("Option", "Value"), [(key.replace("_", " "), str(value)) for key, value in options.items()]))
     parts.append("<h3>Versions and device</h3>" + pages.table(("What", "Version"), [*((k, v or "unknown") for k, v in manifest["versions"].items()), ("device", manifest["device"]["why"])]))

@@ -37,14 +37,15 @@ export function makeFound(page, side) {
     fill(objects, el("summary", {}, "Objects"), objectTable(page, table));
   });
 
-  let shown = "";
+  let shown = "", objectsAre = "";
   page.changed(told => {
     if (!told) return;
     const key = `${told.id} ${told.version}`;
     if (key === shown) return;
-    const same = shown.startsWith(`${told.id} `);
+    const same = shown.startsWith(`${told.id} `), are = `${told.id} ${told.analysis?.objects_are}`;
     shown = key;
-    page.outline = {};
+    if (are !== objectsAre) page.outline = {};
+    objectsAre = are;
     showOutlines();
     if (same && page.pinned && told.analysis) page.pin(page.pinned); else { page.pinned = null; fill(pixel, hint()); }
     fill(objects, el("summary", {}, "Objects"), el("p.note", {}, "Nothing is found yet."));

@@ -5,6 +5,7 @@ import {makeShown} from "/page/shown.mjs";
 import {makeNames} from "/page/names.mjs";
 import {makeFound} from "/page/found.mjs";
 import {makePhysics} from "/page/physics.mjs";
+import {makeProfile} from "/page/profile.mjs";
 import {makeTools} from "/page/tools.mjs";
 
 const PICTURES = /\.(png|tiff?|jpe?g)$/i;
@@ -219,6 +220,7 @@ async function begin() {
   makeNames(page, $("#left"));
   makeFound(page, $("#right"));
   makePhysics(page, $("#right"));
+  makeProfile(page, $("#right"));
   const tools = makeTools(page);
   watchDrops();
   const theme = () => setTheme(dark() ? "light" : "dark");

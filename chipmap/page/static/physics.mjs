@@ -1,5 +1,6 @@
 // The right side, second half: what can be solved on the picture; two objects as terminals.
 import {$, attempt, el, fill, number} from "/shared/common.mjs";
+import {curves} from "/page/profile.mjs";
 import {si} from "/page/text.mjs";
 
 const KINDS = [["heat", "Heat", "1 K between left and right"], ["current", "Current", "1 mV from side to side, where conductors join two"], ["charge", "Charge", "capacitances of the four largest nets"], ["stress", "Stress", "a change of temperature"], ["coupled", "Coupled", "current, its heat, the stress of that"],
@@ -22,12 +23,9 @@ export function makePhysics(page, side) {
   });
   const between = async kind => {
     const {A, B} = page.terminals;
-    const kept = {...page.terminals};
     const result = await page.job("/between", {kind, first: A.number, second: B.number}, {take: told => told.document});
     if (!result) return;
     answer = result.between;
-    page.terminals = kept;
-    for (const which of ["A", "B"]) await page.setOutline(which, kept[which].number, TERMINAL[which]);
     page.view.field = result.document.analysis.fields.find(f => f.key === (kind === "resistance" ? "current.potential_v" : "charge.electrostatic_potential_v"))?.key ?? null;
     page.setView("field");
     draw();
@@ -57,10 +55,10 @@ export function makePhysics(page, side) {
       el("div.pair", {}, el("button", {type: "button", id: "resistance", disabled: Boolean(why) || !A || !B, onclick: () => between("resistance")}, "Resistance"), el("button", {type: "button", id: "capacitance", disabled: Boolean(why) || !A || !B, onclick: () => between("capacitance")}, "Capacitance")),
       answer ? betweenCard(answer) : null,
       el("div.row", {}, choice, el("button", {type: "button", id: "solve", disabled: Boolean(why) || (HEATED.includes(state.which) && !A), title: HEATED.includes(state.which) && !A ? "Pick terminal A: it gives off the heat" : "Solve", onclick: solve}, "Solve")), change,
-      Object.entries(analysis.answers).map(([name, facts]) => answerCard(name, facts))));
+      Object.entries(analysis.answers).map(([name, facts]) => answerCard(name, facts)), curves(analysis.curves)));
   }
   page.changed(told => {
-    const key = told ? `${told.id} ${told.version}` : "";
+    const key = told ? `${told.id} ${told.analysis?.objects_are}` : "";
     if (key !== shown) { answer = null; page.terminals = {A: null, B: null}; page.drawTerminals?.(); shown = key; }
     draw();
   });

@@ -68,8 +68,8 @@ const said = page => { const given = page.current.analysis?.said ?? {}; return O
 function layerPanel(page, analysis, view, apply) {
   const segments = el("div.segments", {role: "group", "aria-label": "What is laid over the picture"}, VIEWS.map(([kind, title]) => el("button", {type: "button", id: `view-${kind}`,
     "aria-pressed": String(view.kind === kind), disabled: kind === "field" && !analysis.fields.length, title: kind === "field" && !analysis.fields.length ? "Solve a physics first" : title, onclick: () => page.setView(view.kind === kind ? "none" : kind)}, title)));
-  return [el("h2", {}, "Overlay"), segments, el("div.stack", {style: {marginTop: "8px"}}, body(page, analysis, view, apply)),
-    el("div.row", {style: {marginTop: "8px", flexWrap: "wrap"}}, analyseButton(page), phaseCount(page, analysis), page.current.can_go_back ? el("button", {type: "button", title: "Before the last change (z)", onclick: () => goBack(page)}, "Undo") : null),
+  return [el("div.row", {style: {marginBottom: "8px"}}, el("h2.grow", {}, "Overlay"), page.current.can_go_back ? el("button", {type: "button", id: "undo", title: "Undo: before the last change (z)", "aria-label": "Undo", onclick: () => goBack(page)}, "↶") : null), segments, el("div.stack", {style: {marginTop: "8px"}}, body(page, analysis, view, apply)),
+    el("div.row", {style: {marginTop: "8px", flexWrap: "wrap"}}, analyseButton(page), phaseCount(page, analysis)),
     el("details", {}, el("summary.note", {}, `${number(analysis.objects, 6)} objects in ${analysis.phases} phases; how they were found`),
       el("ul.notes", {}, [...analysis.preparation, ...analysis.notes, analysis.evidence ? "the number of phases was chosen by the evidence" : "the number of phases was given"].map(note => el("li", {}, note))))];
 }

@@ -33,7 +33,7 @@ export function makeTools(page) {
     el("button", {type: "button", title: "Pixels as they are (1)", "aria-label": "Pixels as they are", onclick: () => map.easeTo({zoom: 6})}, icon('<path d="M4 8l3-3v14M16 8l3-3v14"/><path d="M12 10v.01M12 15v.01"/>')));
 
   // Measuring
-  const clearMeasure = () => { measured = []; labels.forEach(l => l.remove()); labels = []; if (viewer.document) for (const name of ["measure-rim", "measure"]) viewer.lines(name, []); };
+  const clearMeasure = () => { if (measured.length) page.showProfile(null); measured = []; labels.forEach(l => l.remove()); labels = []; if (viewer.document) for (const name of ["measure-rim", "measure"]) viewer.lines(name, []); };
   const straight = (from, to) => {
     const step = Math.round(Math.atan2(to[1] - from[1], to[0] - from[0]) / (Math.PI / 4)) * Math.PI / 4, size = Math.hypot(to[0] - from[0], to[1] - from[1]);
     return [from[0] + size * Math.cos(step), from[1] + size * Math.sin(step)];
@@ -91,7 +91,7 @@ export function makeTools(page) {
     const at = pixel(event);
     if (!page.current || !inside(at)) return;
     if (tool === "probe") page.pin(at);
-    if (tool === "measure") { const exact = viewer.at(event); measured.push(event.originalEvent.shiftKey && measured.length % 2 ? straight(measured.at(-1), exact) : exact); drawMeasure(); }
+    if (tool === "measure") { const exact = viewer.at(event); measured.push(event.originalEvent.shiftKey && measured.length % 2 ? straight(measured.at(-1), exact) : exact); drawMeasure(); if (measured.length % 2 === 0) page.showProfile(measured.slice(-2)); }
     if (tool === "terminals" && page.current.analysis) {
       const told = await page.pin(at);
       if (!told?.object) return;
