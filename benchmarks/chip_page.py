@@ -20,9 +20,12 @@ def run():
     """Rows: first page, a 2048^2 picture dropped, a 16,384^2 one opened and looked through, cancelling, the report."""
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
-        yield from _page(folder)
         yield _big(folder)
-        yield _report(folder)
+        try:
+            yield from _page(folder)
+            yield _report(folder)
+        except FileNotFoundError as error:
+            yield {"what": "picture page in a browser: not measured", "check": str(error)}
 
 
 def metal(side):
@@ -77,7 +80,7 @@ def _dropped(page, picture, count):
     page.set_input_files("#file", str(picture))
     _until(page, f"page.documents.length === {count}")
     if count > 1:
-        page.evaluate("document.querySelector('#pictures > button:last-child').click()")
+        page.evaluate("document.querySelector('#pictures > span:last-child > button').click()")
     _until(page, "page.current?.analysis && page.current.id === page.documents.at(-1).id && page.viewer.map.getLayer('material-1') && page.viewer.map.areTilesLoaded()")
     page.evaluate("new Promise(done => { page.viewer.map.once('render', done); page.viewer.map.triggerRepaint(); })")
     return time.perf_counter() - started

@@ -68,7 +68,7 @@ def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, p
         maps, placed = None, None
         if xray:
             with folder.step("X-rays"):
-                maps, placed = _xray(xray, xray_field, kv, prepared.image)
+                maps, placed = laid_xray(xray, xray_field, kv, prepared.image)
                 for file in files_of(xray):
                     folder.read(file)
         with folder.step("first overlay"):
@@ -107,7 +107,8 @@ def leave(folder, seen, lines, simplify_px=0.0, also=(), plane="strain", places=
     return results
 
 
-def _xray(path, xray_field, kv, image):
+def laid_xray(path, xray_field, kv, image):
+    """(`xray_maps.XrayMaps` of a path, `xray_place.Placement` on the picture): where `xray_field` says, else by likeness."""
     maps = read_xray(path, kv)
     image = to_host(image)
     if xray_field:

@@ -89,7 +89,7 @@ def test_a_click_tells_material_rivals_evidence_object_size_and_net(site, named)
     x, y = 100, 118
     told = ask(site, f"{named}/probe?x={x}&y={y}")[1]
     assert told["material"]["name"] == "Cu" and told["material"]["candidates"][0]["probability"] > 0.99
-    assert told["x_nm"] == pytest.approx(4 * 100.5) and told["unit"] == "nm" and "grey" in told["material"]["evidence"]
+    assert told["x_nm"] == pytest.approx(4 * 100.5) and told["unit"] == "nm" and "grey" in told["material"]["evidence"][0]
     body = told["object"]
     width = (chips.OTHER[1] - chips.OTHER[0]) * chips.PIXEL_NM
     assert abs(body["width_nm"] - width) < 3 * body["width_sd_nm"] and 0 < body["width_sd_nm"] < chips.PIXEL_NM
@@ -144,7 +144,7 @@ def test_resistance_of_a_straight_line_by_hand(site, named):
 
 def test_corrections_repeat_only_what_depends_on_them(opened, first):
     again = renamed(first, no_step, calibration={0: "SiO2", 1: "Cu", 2: "Co"})
-    assert again.phases is first.phases and again.prepared is first.prepared and again.names == ["SiO2", "Cu", "Co"]
+    assert again.found is first.found and again.prepared is first.prepared and again.names == ["SiO2", "Cu", "Co"]
     assert first.names == ["SiO2", "Cu", "W"], "an analysis never changes"
     top, _, left, _ = chips.OTHER
     strokes = [("SiO2", [(5, 5), (200, 8)], 4), ("SiO2", [(5, 90), (215, 95)], 4), ("SiO2", [(5, 150), (200, 150)], 4), ("W", [(45, 68), (52, 68)], 8),

@@ -12,11 +12,13 @@ import numpy as np
 
 from chipmap import InputError, chip, materials
 from chipmap.classify import load, train
-from chipmap.identify import Identification, identify
+from chipmap.identify import Identification, identify, load_process
 from chipmap.library import Library, Sample
+from chipmap.naming import name_by_object, onto
 from chipmap.nets import find_nets
 from chipmap.objects import Objects, find_objects
 from chipmap.physics import conductivity
+from chipmap.pipeline import laid_xray
 from chipmap.prepare import Prepared, prepare
 from chipmap.problems import Boundaries, parse_length, solve_all
 from chipmap.read import parse_pixel_size
@@ -48,7 +50,9 @@ class Asked:
 
 @dataclass(frozen=True)
 class Analysis:
-    """box: (top, bottom, left, right) of the field in the picture. unnamed: why no material has a name, or "". classifier:
+    """box: (top, bottom, left, right) of the field in the picture. found: the phases as grey or strokes give them, which clicks
+    name; phases: the same, parted where objects of one phase are of different materials. naming: `naming.ObjectNaming` of the
+    objects, None where nothing is said of materials. xray: (maps, placement) or None. unnamed: why no material has a name, or "". classifier:
     trained on `strokes` [(class, points, width)], or None. answers: name of the physics -> `answer.Answer`.
     The other fields are what the steps of the pipeline return."""
 
@@ -56,9 +60,12 @@ class Analysis:
     picture: object
     box: tuple
     prepared: Prepared
-    phases: Phases
-    named: Identification
-    objects: Objects
+    found: Phases
+    phases: Phases = None
+    named: Identification = None
+    objects: Objects = None
+    naming: object = None
+    xray: tuple | None = None
     unnamed: str = ""
     classifier: object = None
     strokes: tuple = ()
@@ -73,6 +80,12 @@ class Analysis:
     def names(self):
         """M names to show, a set where the evidence ends there."""
         return chip.shown_names(self.named)
+
+    @cached_property
+    def origin(self):
+        """For each entry of `phases` the entry of `found` that it is of."""
+        flat, own = self.phases.labels.ravel(), self.found.labels.ravel()
+        return [int(own[np.argmax(flat == c)]) for c in range(len(self.phases.level))]
 
     @cached_property
     def net(self):
@@ -103,9 +116,9 @@ class Analysis:
         return _second(self.phases, self.named)
 
 
-def analyse(opened, asked, box, step, model=None, databar=True):
+def analyse(opened, asked, box, step, model=None, databar=True, xray=None):
     """The whole way: an `Analysis` of the part `box` of a `pictures.Opened`. step(name): a context manager around each step.
-    model: file of a classifier, for the phases. databar: look for one and cut it."""
+    model: file of a classifier, for the phases. databar: look for one and cut it. xray: (path, field or None) of X-ray maps."""
     size = asked.pixel_size and parse_pixel_size(asked.pixel_size)
     with step("read"):
         picture = opened.picture(box, size)
@@ -122,8 +135,12 @@ def analyse(opened, asked, box, step, model=None, databar=True):
             classifier = load(model)
             phases, classes = classifier.phases(prepared.image)
             asked = asked if asked.names else replace(asked, calibration=_own_legend(classes))
+    maps = None
+    if xray:
+        with step("X-rays"):
+            maps = laid_xray(*xray, picture.instrument.get("beam_kv"), prepared.image)
     whole = (top + inner[0], top + inner[1], left + inner[2], left + inner[3])
-    return _named(Analysis(asked, picture, whole, prepared, phases, None, None, classifier=classifier), step)
+    return _named(Analysis(asked, picture, whole, prepared, phases, xray=maps, classifier=classifier), step)
 
 
 def renamed(analysis, step, **said):
@@ -155,7 +172,7 @@ def retrained(analysis, strokes, step):
     with step("phases"):
         phases, classes = classifier.phases(analysis.prepared.image)
     asked = replace(analysis.asked, legend=None, calibration=_own_legend(classes), phases=None)
-    return _named(replace(analysis, asked=asked, phases=phases, classifier=classifier, strokes=tuple(strokes)), step)
+    return _named(replace(analysis, asked=asked, found=phases, classifier=classifier, strokes=tuple(strokes)), step)
 
 
 def _own_legend(classes):
@@ -176,26 +193,31 @@ def solved(analysis, name, boundaries, step):
 
 def _named(analysis, step, strict=False):
     """Names and objects of an analysis whose phases stand. strict: what the user said must fit, else InputError."""
-    asked, phases, prepared, picture = analysis.asked, analysis.phases, analysis.prepared, analysis.picture
-    signal = picture.instrument.get("signal")
-    said = bool(asked.names or asked.materials or asked.process)
+    asked, found, prepared, picture = analysis.asked, analysis.found, analysis.prepared, analysis.picture
+    kv, signal = picture.instrument.get("beam_kv"), picture.instrument.get("signal")
+    said = bool(asked.names or asked.materials or asked.process or analysis.xray)
     known = {} if asked.legend else {k: materials.find(name).name for k, name in asked.calibration.items()}
     named, unnamed = None, "" if said else "nothing is said of the materials: click two that you know and name them, or give a legend"
     with step("materials"):
-        if signal == "SE" and not asked.materials and not asked.legend and len(known) < len(phases.level):
+        if signal == "SE" and not (asked.materials or asked.legend or analysis.xray) and len(known) < len(found.level):
             unnamed = "secondary electrons tell no atomic number: say what each phase is"
         else:
             try:
-                named = identify(phases, prepared.image, asked.materials, asked.names, asked.process, picture.instrument.get("beam_kv"), signal)
+                named = identify(found, prepared.image, asked.materials, asked.names, asked.process, kv, signal, more=analysis.xray is not None)
             except InputError as error:
                 if strict:
                     raise
                 unnamed = str(error)
-        if not said or named is None:
-            named = _by_phase(phases, named, known, unnamed)
+        phases, naming = found, None
+        if said and named is not None:
+            process = asked.process and load_process(asked.process)
+            phases, named, naming = name_by_object(found, named, prepared.image - found.drift, process, kv, signal, *(analysis.xray or ()))
+        else:
+            named = _by_phase(found, named, known, unnamed)
     with step("objects"):
         objects = find_objects(named.labels, chip.shown_names(named), picture.pixel_size_m, named.confidence, phases.confidence)
-    return replace(analysis, named=named, objects=objects, unnamed=unnamed, answers={})
+        naming = naming and onto(naming, objects.labels, phases)
+    return replace(analysis, phases=phases, named=named, objects=objects, naming=naming, unnamed=unnamed, answers={})
 
 
 def _by_phase(phases, named, known, why):
@@ -206,8 +228,11 @@ def _by_phase(phases, named, known, why):
         raise InputError(f"phases of one material are joined only where all {count} are named: name the others too")
     words = {0: "dark phase", count - 1: "bright phase"} if count > 1 else {0: "phase"}
     names = [known.get(k, words.get(k, f"phase {k + 1} of {count}")) for k in range(count)]
-    candidates = named.candidates if named else [[(known[k], 1.0)] if k in known else [] for k in range(count)]
-    return Identification(names, names, candidates, phases.labels, names, phases.confidence, why, False, named.notes if named else [])
+    own = {"material": names, "best": names, "names": names, "labels": phases.labels, "confidence": phases.confidence, "basis": why}
+    if named is not None:
+        return replace(named, **own)
+    candidates = [[(known[k], 1.0)] if k in known else [] for k in range(count)]
+    return Identification(**own, candidates=candidates, calibrated=False, notes=[], considered=names, posterior=np.eye(count), known=known)
 
 
 def _second(phases, named):

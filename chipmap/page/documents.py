@@ -121,7 +121,7 @@ def _analysis(analysis, fields):
     for m, name in enumerate(analysis.names):
         own, members = table["phase"] == m, chip.members(named, m)
         materials.append({
-            "name": name, "colour": look(name)["colour"], "phases": members, "objects": int(own.sum()),
+            "name": name, "colour": look(name)["colour"], "phases": sorted({analysis.origin[k] for k in members}), "objects": int(own.sum()),
             "share": float(own @ table["area_nm2"] / area / whole), "share_sd": float(own @ table["area_sd_nm2"] / area / whole),
             "candidates": [[n, p] for n, p in named.candidates[members[0]][:6]],
             "grey": [float(phases.level[k]) for k in members],
@@ -129,8 +129,8 @@ def _analysis(analysis, fields):
     return {
         "objects_are": str(id(analysis.objects)),     # changes with them, stays while only answers are added
         "box": list(analysis.box), "materials": materials, "basis": named.basis, "calibrated": named.calibrated, "unnamed": analysis.unnamed,
-        "notes": [*phases.notes, *named.notes], "preparation": [row["what"] for row in analysis.prepared.report], "phases": len(phases.level),
-        "evidence": phases.chosen, "objects": len(analysis.objects), "mean_confidence": float(np.mean(named.confidence)),
+        "notes": [*phases.notes, *named.notes], "preparation": [row["what"] for row in analysis.prepared.report], "phases": len(analysis.found.level),
+        "evidence": phases.chosen, "phase_rows": _phase_rows(analysis), "objects": len(analysis.objects), "mean_confidence": float(np.mean(named.confidence)),
         "said": {"legend": analysis.asked.legend, "calibration": {str(k): v for k, v in analysis.asked.calibration.items()},
                  "materials": analysis.asked.materials, "process": analysis.asked.process, "thickness": analysis.asked.thickness,
                  "pixel_size": analysis.asked.pixel_size, "phases": analysis.asked.phases},
@@ -144,6 +144,17 @@ def _analysis(analysis, fields):
         "answers": {name: answer.facts for name, answer in analysis.answers.items()},
         "physics_ready": all(chip.plausible(named)) and analysis.sized,
     }
+
+
+def _phase_rows(analysis):
+    """What clicks and the legend name: each phase of the grey, with the names it has now."""
+    rows = []
+    for k, level in enumerate(analysis.found.level):
+        own = [c for c, origin in enumerate(analysis.origin) if origin == k]
+        names = list(dict.fromkeys(analysis.named.material[c] for c in own))
+        sure = not analysis.unnamed and len(own) == 1 and len(analysis.named.candidates[own[0]]) == 1
+        rows.append({"phase": k, "grey": float(level), "names": names, "colour": look(names[0])["colour"] if names else "#888888", "sure": sure})
+    return rows
 
 
 def _field(f):

@@ -56,7 +56,7 @@ def run_folder(document, analysis, out, step):
             sample = analysis.measured
         with folder.step("lines"):
             objects = Objects(analysis.objects.labels, analysis.objects.table | {"net": np.asarray(analysis.net)})
-            seen = chip.gather(analysis.picture, analysis.prepared, analysis.phases, analysis.named, objects, sample, analysis.answers)
+            seen = chip.gather(analysis.picture, analysis.prepared, analysis.phases, analysis.named, objects, sample, analysis.answers, analysis.naming, *(analysis.xray or ()))
             lines = measure_lines(seen.image, seen.objects, seen.pixel_size_m)
         leave(folder, seen, lines)
         if analysis.classifier:

@@ -6,6 +6,7 @@ from chipmap import InputError
 from chipmap.layout import look
 
 MOST_CANDIDATES = 5
+LEAST = 5e-4            # probability below which a candidate is not listed
 MOST_STEPS = 2000        # of a line
 
 
@@ -31,24 +32,52 @@ def probe(document, x, y):
 
 
 def _material(analysis, at):
-    named, phases = analysis.named, analysis.phases
+    named, phases, found = analysis.named, analysis.phases, analysis.found
     m, k = int(named.labels[at]), int(phases.labels[at])
-    posterior = phases.posterior[:, at[0], at[1]]
-    name = analysis.names[m]
-    rows = [row or [(named.best[i], 1.0)] for i, row in enumerate(named.candidates)]
-    joint = {}
-    for i, row in enumerate(rows):
-        for candidate, p in row:
-            joint[candidate] = joint.get(candidate, 0.0) + float(posterior[i]) * p
-    ranked = sorted(joint.items(), key=lambda pair: -pair[1])
+    name, own = analysis.names[m], float(phases.posterior[k][at])
+    ranked = _ranked(analysis, at, m)
+    entry = analysis.naming.of(int(analysis.objects.labels[at])) if analysis.naming else {}
     return {
-        "name": name, "colour": look(name)["colour"], "number": m, "phase": k, "confidence": float(named.confidence[at]),
-        "candidates": [{"name": n, "probability": p, "colour": look(n)["colour"]} for n, p in ranked[:MOST_CANDIDATES] if p >= 5e-4],
+        "name": name, "colour": look(name)["colour"], "number": m, "phase": int(found.labels[at]), "confidence": float(named.confidence[at]),
+        "candidates": [{"material": n, "probability": p, "colour": look(n)["colour"]} for n, p in ranked[:MOST_CANDIDATES]],
         "others": max(len(ranked) - MOST_CANDIDATES, 0),
-        "evidence": f"grey {float(analysis.prepared.image[at]):.4g}; its phase has {float(phases.level[k]):.4g} ± {float(phases.sigma[k]):.2g}, "
-                    f"noise {analysis.prepared.noise_sigma:.2g}; the pixel is of this phase with probability {float(posterior[k]):.2f}",
-        "basis": analysis.unnamed or named.basis,
+        "evidence": [f"grey {float(analysis.prepared.image[at]):.4g}; its phase has {float(phases.level[k]):.4g} ± {float(phases.sigma[k]):.2g}, "
+                     f"noise {analysis.prepared.noise_sigma:.2g}; the pixel is of this phase with probability {own:.2f}", *_evidence(entry)],
+        "basis": analysis.unnamed or (analysis.naming.basis if analysis.naming else named.basis),
     }
+
+
+def _ranked(analysis, at, m):
+    """[(material, probability), ...] of the pixel's object where objects are named, else of its phases by their shares of the pixel."""
+    if analysis.naming:
+        return [(c["material"], c["probability"]) for c in analysis.naming.of(int(analysis.objects.labels[at]))["candidates"]]
+    joint = {}
+    for i, row in enumerate(analysis.named.candidates):
+        for candidate, p in row or [(analysis.named.best[i], 1.0)]:
+            joint[candidate] = joint.get(candidate, 0.0) + float(analysis.phases.posterior[i][at]) * p
+    return sorted(((n, p) for n, p in joint.items() if p >= LEAST), key=lambda pair: -pair[1])
+
+
+def _evidence(entry):
+    """Sentences on what the object's own grey and X-rays say."""
+    grey, told = entry.get("grey"), []
+    if grey:
+        told.append(f"the object's own grey reads as a backscatter coefficient of {grey['eta']:.3f} ± {grey['standard_uncertainty']:.3f}")
+        never = grey["not_told_apart_at_any_dose"]
+        more = [n for n in grey["not_told_apart_at_this_dose"] if n not in never]
+        if never:
+            told.append(f"no dose of electrons tells it from {', '.join(never[:5])} by grey")
+        if more:
+            told.append(f"more electrons could tell it from {', '.join(more[:5])}")
+    if entry.get("xray"):
+        told.append(f"X-rays: {_words(entry['xray'])}")
+    return told
+
+
+def _words(facts):
+    """What an object's X-rays say, as far as it is short."""
+    return "; ".join(f"{key.replace('_', ' ')} {value if not isinstance(value, float) else format(value, '.3g')}" for key, value in facts.items()
+                     if isinstance(value, str | int | float))[:300]
 
 
 def _object(analysis, at):

@@ -39,7 +39,7 @@ def open_run(folder, room, step):
         opened = open_picture(folder / PICTURE, room, name=results["picture"]["file"])
         opened.facts |= {"instrument": results["picture"]["instrument"], "pixel_size_source": results["pixel_size_m"]["source"]}
     asked = Asked(**{key: options.get(key) for key in OPTIONS}, settings=tuple(options.get("settings", ())))
-    analysis = analyse(opened, asked, (0, opened.shape[0], 0, opened.shape[1]), step, model=_model(folder, options), databar=False)
+    analysis = analyse(opened, asked, (0, opened.shape[0], 0, opened.shape[1]), step, model=_model(folder, options), databar=False, xray=_xray(folder, options))
     _same(folder, analysis)
     with step("fields"):
         return opened, replace(analysis, answers=answers_of(folder, manifest, results))
@@ -51,6 +51,16 @@ def _model(folder, options):
         return None
     inside = folder / "classifier.npz"
     return inside if inside.exists() else pathlib.Path(options["model"])
+
+
+def _xray(folder, options):
+    """(path, field) of the X-ray maps that the run used; InputError where they are no more."""
+    if not options.get("xray"):
+        return None
+    path = pathlib.Path(options["xray"])
+    if not path.exists():
+        raise InputError(f"{folder}: the X-ray maps it was named by, {path}, are not there: put them back, or open its picture alone")
+    return path, options.get("xray_field")
 
 
 def _same(folder, analysis):

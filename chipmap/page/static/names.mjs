@@ -34,11 +34,11 @@ function namesPanel(page, told) {
   if (!analysis) return [head, el("p.note", {}, "Phases come first.")];
   const inputs = [];
   const rows = [];
-  for (const m of analysis.materials) for (const [i, phase] of m.phases.entries()) {
-    const input = el("input", {list: "materials", placeholder: analysis.unnamed ? "material" : m.name,
-      value: analysis.said.calibration[phase] ?? (!analysis.unnamed && m.candidates.length === 1 ? m.name : ""), "aria-label": `Material of ${m.name}`, "data-phase": String(phase)});
+  for (const {phase, grey, names, colour, sure} of analysis.phase_rows) {
+    const input = el("input", {list: "materials", placeholder: analysis.unnamed ? "material" : names.join(", "), "aria-label": `Material of ${names.join(", ")}`, "data-phase": String(phase),
+      value: analysis.said.calibration[phase] ?? (sure ? names[0] : "")});
     inputs.push([phase, input]);
-    rows.push([phase, el("label.phase-row", {}, el("span.row", {}, el("span.mark", {style: {background: m.colour}}), el("span.soft", {}, `grey ${number(m.grey[i], 3)}`)), input)]);
+    rows.push([phase, el("label.phase-row", {}, el("span.row", {}, el("span.mark", {style: {background: colour}}), el("span.soft", {}, `grey ${number(grey, 3)}`)), input)]);
   }
   rows.sort((a, b) => a[0] - b[0]);
   const apply = event => {
