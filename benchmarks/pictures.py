@@ -53,20 +53,38 @@ def gridmap(browser):
 
 
 def chipmap(browser):
-    """A delayered metal layer: its materials over the picture."""
+    """Etched silicon on oxide: its materials, an object and a line across it; the stress of a change of temperature, dark."""
     from cupages.server import running
 
     from chipmap.page.app import make_app
 
-    with running(make_app()) as address, _opened(browser, address) as page:
-        page.wait_for_selector("html[data-ready]")
-        page.set_input_files("#file", str(DATA / "delayered_metal_0.png"))
-        _until(page, "page.documents.length === 1")
-        _until(page, "page.current?.analysis && page.viewer.map.areTilesLoaded()")
-        page.evaluate("page.job('/say', {pixel_size: '20nm', legend: 'bright=Al dark=SiO2'})")
-        _until(page, "!page.busy")
-        page.wait_for_timeout(1500)
-        yield "chipmap_page", page
+    with running(make_app()) as address:
+        for name, scheme in (("chipmap_page", "light"), ("chipmap_stress", "dark")):
+            with _opened(browser, address, color_scheme=scheme) as page:
+                page.wait_for_selector("html[data-ready]")
+                page.set_input_files("#file", str(DATA / "etched_silicon.png"))
+                _until(page, "page.current?.analysis && !page.busy")
+                page.evaluate("void page.job('/say', {pixel_size: '1.6548nm', legend: 'bright=Si dark=SiO2'})")
+                _until(page, "page.current.analysis.physics_ready && !page.busy")
+                if name == "chipmap_stress":
+                    page.select_option("#physics-kind", "stress")
+                    page.click("#solve")
+                    _until(page, "page.view.kind === 'field' && !page.busy")
+                page.evaluate("page.pin([777, 560])")
+                if name == "chipmap_page":
+                    page.keyboard.press("m")
+                    for x, y in ((940, 420), (940, 900)):
+                        page.mouse.click(*_at(page, x, y))
+                page.mouse.move(*_at(page, 777, 560))
+                page.wait_for_timeout(2500)
+                yield name, page
+
+
+def _at(page, x, y):
+    """Where pixel (x, y) of the picture is on the screen."""
+    box = page.locator(".pane .stage").first.bounding_box()
+    place = page.evaluate(f"(p => [p.x, p.y])(page.viewer.map.project(page.viewer.lngLat([{x}, {y}])))")
+    return box["x"] + place[0], box["y"] + place[1]
 
 
 @contextlib.contextmanager
