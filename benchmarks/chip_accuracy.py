@@ -8,7 +8,7 @@ says `bar` (the bar, in words) and `met` (True or False), or neither where there
 
 import traceback
 
-from . import phantoms, scribbled, segmentation
+from . import metrology, phantoms, scribbled, segmentation
 
 ROWS = [
     segmentation.silicon_rows,   # phases without training
@@ -16,6 +16,7 @@ ROWS = [
     scribbled.metal_rows,        # phases from scribbles
     scribbled.coating_rows,
     phantoms.rows,               # tracks on simulated pictures, by dose
+    *metrology.ROWS,             # sizes, layouts and places against the drawn truth
 ]
 
 

@@ -220,5 +220,21 @@ def report(run, out):
         click.echo(command.report(run, out))
 
 
+@main.command()
+@click.argument("lower", type=click.Path())
+@click.argument("upper", type=click.Path())
+@click.option("-o", "--out", required=True, type=click.Path(), help="Folder for the results; made whole or not at all.")
+@click.option("--vias", metavar="NAME", help="Material of the vias; default: objects of the kind via.")
+@click.option("--seen-in", type=click.Choice(["lower", "upper"]), default="lower", show_default=True, help="Which picture shows the vias between the two.")
+@click.option("--offset", metavar="X,Y", help="Where the upper picture's lower left corner lies in the lower one, nm; default: by the vias, where both pictures show them.")
+@click.option("--quiet", is_flag=True, help="Say nothing unless something is wrong.")
+def nets(lower, upper, out, quiet, **options):
+    """Join the nets of two runs, LOWER and UPPER (folders of `chipmap run` on two metal layers), through the vias between them."""
+    with refusing():
+        from chipmap import interlayer
+
+        interlayer.run(lower, upper, out, say=(lambda line: None) if quiet else click.echo, **options)
+
+
 if __name__ == "__main__":
     main()

@@ -20,6 +20,7 @@ AROUND = 2          # steps of turn and scale to each side that are tried
 LARGEST = 2048      # pixels of the layout's longer side in it
 BLURS = (4.0, 2.0)  # pixels, of both pictures in the least squares
 STEPS = 40
+FLOOR = 0.02        # pixels: the least standard uncertainty
 ALIKE = 0.25        # correlation below which picture and layout have nothing to do with each other
 RIVAL = 0.97        # of the best correlation: another place that reaches it is as good
 GRATING = 2e-3      # share of the edges' weight that must stand across every direction
@@ -320,6 +321,8 @@ def _placement(found, rings, a, t, pixel_size_m, fit):
     turn, grown = _polar(a, pixel_size_m)
     scale, stretch, shear = (grown[0, 0] + grown[1, 1]) / 2 - 1, (grown[0, 0] - grown[1, 1]) / 2, grown[0, 1]
     names = ("x_px", "y_px", "scale", "turn_deg", "stretch", "shear")[:FITS[fit]]
+    # what bright edges, streaks and vias leave on simulated pictures; at a corner, for what turns and stretches
+    sd = np.hypot(sd, [FLOOR if name in ("x_px", "y_px") else 2 * FLOOR / max(found.shape) for name in names])
     told = {name: float(np.degrees(s) if name == "turn_deg" else s) for name, s in zip(names, sd)}
     if max(told["x_px"], told["y_px"]) > 1:
         raise InputError(f"the shift is found to {told['x_px']:.1f} x {told['y_px']:.1f} pixels only: take a picture with more ends and corners")

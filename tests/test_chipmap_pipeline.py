@@ -14,7 +14,7 @@ from chipmap import pipeline
 
 NM = 4.0
 FILES = {"overlay.png", "confidence.png", "temperature.png", "current_density.png", "labels.ome.tif", "objects.ome.tif",
-         "confidence.ome.tif", "objects.csv", "lines.csv", "naming.json", "nets.csv",
+         "confidence.ome.tif", "picture.ome.tif", "objects.csv", "lines.csv", "naming.json", "nets.csv",
          "materials.geojson", "layout.gds", "layers.csv", "fields.vti",
          "results.json", "manifest.json"}
 
