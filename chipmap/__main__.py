@@ -40,6 +40,8 @@ def main():
 @click.option("--legend", metavar="PAIRS", help="Which grey is which, as 'bright=Cu dark=SiO2'.")
 @click.option("--process", metavar="NAME", help="Process table (a name of chipmap/processes or a TOML file): what the chip can hold.")
 @click.option("--crop", metavar="BOX", help="Rows and columns to keep, as 0:700,0:1024.")
+@click.option("--correct", metavar="NAMES",
+              help="Take off what scanning and milling wrote over the picture, as streaks,curtain,jitter,background,noise; says what each changed.")
 @click.option("--simplify", "simplify_px", type=click.FloatRange(0, 100), default=0, show_default=True,
               help="Simplify the polygons' shared borders by about so many pixels; 0 keeps every pixel corner.")
 @click.option("--physics", default="heat,current", show_default=True, metavar="NAMES",

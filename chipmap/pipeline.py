@@ -23,12 +23,12 @@ PACKAGES = ("cukernels-chipmap-gridmap", "numpy", "scipy", "numba", "tifffile", 
 
 
 def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, process=None, crop=None, simplify_px=0.0,
-        physics="heat,current", settings=(), thickness=None, boundaries=None, model=None, samples=0, also=(),
+        physics="heat,current", settings=(), thickness=None, boundaries=None, model=None, correct=(), samples=0, also=(),
         layers=None, liner=None, xray=None, xray_field=None, device="auto", say=print):
     """One picture, from the file to the folder `out`.
 
-    image: path. pixel_size: text with a unit, or None where the tags say it. phases, materials, legend, process, crop:
-    as of `segment`, `identify` and `prepare`; without `phases`, as many as there are `materials`. simplify_px: as of
+    image: path. pixel_size: text with a unit, or None where the tags say it. phases, materials, legend, process, crop,
+    correct: as of `segment`, `identify` and `prepare`; without `phases`, as many as there are `materials`. simplify_px: as of
     `layout.outlines`. physics: as of `problems.chosen`. settings: as of `library.Library`. thickness: of the layer, text
     with a unit. boundaries: `problems.Boundaries`, or a dict of its fields. model: a file of `chipmap train`, in the place
     of `phases`. samples: solutions with displaced edges for the doubt of heat and current, 0 for first order. also: further
@@ -41,7 +41,7 @@ def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, p
     """
     boundaries = boundaries if isinstance(boundaries, Boundaries) else Boundaries(**(boundaries or {}))
     options = {"image": str(image), "pixel_size": pixel_size, "phases": phases, "materials": materials, "legend": legend,
-               "process": process, "crop": crop, "simplify_px": simplify_px, "physics": physics, "settings": list(settings),
+               "process": process, "crop": crop, "correct": correct, "simplify_px": simplify_px, "physics": physics, "settings": list(settings),
                "thickness": thickness, "model": model and str(model), "samples": samples, "also": list(also),
                "layers": layers and str(layers), "liner": liner, "xray": xray and str(xray), "xray_field": xray_field, **vars(boundaries)}
     problems, library, places = chosen(physics), Library(settings), layers and read_layers(layers)
@@ -55,7 +55,7 @@ def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, p
             if layers:
                 folder.read(layers)
         with folder.step("prepare"):
-            prepared = prepare(picture, crop, device=device)
+            prepared = prepare(picture, crop, correct=correct, device=device)
         with folder.step("phases"):
             if model is None:
                 found = segment(prepared.image, phases or _as_many_as(materials), prepared.noise_sigma)

@@ -1,4 +1,4 @@
-"""Picture -> picture worth looking at: databar cut, brightness drift taken off, noise lowered; each with what it changed."""
+"""Picture -> picture worth looking at: databar cut, and what is asked for corrected; each step says what it changed."""
 
 import re
 from dataclasses import dataclass, field
@@ -9,6 +9,7 @@ from cukernels.filters import denoise as nonlocal_means
 from cukernels.filters import noise_of
 
 from chipmap import InputError
+from chipmap.correct import without_curtain, without_jitter, without_streaks
 from chipmap.levels import find_levels
 
 
@@ -26,32 +27,72 @@ class Prepared:
     report: list = field(default_factory=list)
 
 
-def prepare(picture, crop=None, databar=True, drift=False, denoise=False, device="cpu"):
+def prepare(picture, crop=None, databar=True, correct=(), device="cpu"):
     """Prepare a `read.Picture` for segmentation.
 
     crop: (top, bottom, left, right), or text as "0:700,0:1024" (rows, columns); without it the databar is looked for
-    and cut where `databar`. drift: take the slow brightness background off (segmentation allows for it anyway).
-    denoise: non-local means. device: a `backend.Device`, "cpu" or "cuda"; the image comes back there.
+    and cut where `databar`. correct: names of CORRECTIONS, as a list or "streaks,noise"; whatever their order, they are done
+    in that of CORRECTIONS. device: a `backend.Device`, "cpu" or "cuda"; the image comes back there.
 
-    Returns `Prepared`. Raises InputError for a crop outside the picture, or one that leaves less than 4 x 4 pixels.
+    Returns `Prepared`. Raises InputError for a crop outside the picture, or one that leaves less than 4 x 4 pixels,
+    and for a correction it does not know.
     """
+    names = _names(correct)
     box, found = _box(picture, crop, databar)
     top, bottom, left, right = box
     image = to_device(np.ascontiguousarray(picture.image[top:bottom, left:right]), device)
     if float(image.min()) == float(image.max()):
         raise InputError(f"{picture.path}: every pixel of rows {top}-{bottom}, columns {left}-{right} has one value: crop elsewhere")
     report = [found]
+    for name in names:
+        before = image
+        image, done, what = CORRECTIONS[name](image)
+        report.append(_row(name, done, what, _rms(image - before)))
     noise = noise_of(image)
-    if drift:
-        field_ = find_levels(image, noise=noise).drift
-        image = image - field_
-        report.append(_row("drift", True, f"brightness background of {_span(field_):.3g} grey levels taken off", _rms(field_)))
-    if denoise:
-        smooth = nonlocal_means(image, noise)
-        report.append(_row("denoise", True, f"non-local means at noise {noise:.3g}", _rms(smooth - image)))
-        image, noise = smooth, noise_of(smooth)
     report.append(_row("noise", False, f"white noise of {noise:.3g} grey levels", 0.0))
     return Prepared(image, noise, box, report)
+
+
+def _streaks(image):
+    got = without_streaks(image)
+    return got.image, got.rms > 0, f"charging streaks along the rows, {_strength(got)}" if got.rms else "no streaks above the noise"
+
+
+def _curtain(image):
+    got = without_curtain(image)
+    return got.image, got.rms > 0, f"curtaining down the columns, {_strength(got)}" if got.rms else "no curtaining above the noise"
+
+
+def _strength(got):
+    return f"rms {got.rms:.3g} grey levels, {got.ratio:.2g} times as strong on the brightest level as on the darkest"
+
+
+def _jitter(image):
+    got, shift = without_jitter(image)
+    if not shift.any():
+        return image, False, "no jitter of the rows above the noise"
+    return got, True, f"rows moved back by rms {shift.std():.2g}, at most {np.abs(shift).max():.2g} pixels, resampled by cubic interpolation"
+
+
+def _background(image):
+    field_ = find_levels(image).drift
+    return image - field_, True, f"brightness background of {_span(field_):.3g} grey levels taken off"
+
+
+def _noise(image):
+    noise = noise_of(image)
+    return nonlocal_means(image, noise), True, f"non-local means at noise {noise:.3g}"
+
+
+CORRECTIONS = {"streaks": _streaks, "curtain": _curtain, "jitter": _jitter, "background": _background, "noise": _noise}
+
+
+def _names(correct):
+    wanted = [name.strip() for name in correct.split(",")] if isinstance(correct, str) else list(correct or ())
+    unknown = [name for name in wanted if name not in CORRECTIONS]
+    if unknown:
+        raise InputError(f"correction {unknown[0]!r} is unknown: use {', '.join(CORRECTIONS)}")
+    return [name for name in CORRECTIONS if name in wanted]
 
 
 def databar_start(image):

@@ -61,11 +61,11 @@ def test_a_saturated_background_is_no_databar():
 def test_noise_drift_and_denoising_do_what_they_report():
     flat = noisy()
     slope = np.linspace(-15, 15, 200, dtype=np.float32)[:, None]
-    got = prepare(picture(flat + slope), drift=True)
+    got = prepare(picture(flat + slope), correct="background")
     assert got.noise_sigma == pytest.approx(4.0, rel=0.1)
     np.testing.assert_allclose(got.image, flat, atol=1.5)  # a tenth of the drift, a third of the noise
     assert 27 < float(got.report[1]["what"].split()[3]) < 33
-    quiet = prepare(picture(flat), denoise=True)
+    quiet = prepare(picture(flat), correct=["noise"])
     inside = np.s_[:, 130:]
     assert quiet.image[inside].std() < 0.35 * flat[inside].std()
     assert abs(quiet.image[inside].mean() - flat[inside].mean()) < 0.2
