@@ -29,10 +29,9 @@ def outlines(labels, simplify_px=0.0):
     import shapely
     from rasterio.features import shapes
 
-    polygons = np.empty(int(labels.max()) + 1, dtype=object)
-    for shape, label in shapes(np.ascontiguousarray(labels, np.int32), connectivity=4):
-        rings = shape["coordinates"]
-        polygons[int(label)] = shapely.Polygon(rings[0], rings[1:])
+    found = [(int(label), shape["coordinates"]) for shape, label in shapes(np.ascontiguousarray(labels, np.int32), connectivity=4)]
+    found.sort(key=lambda one: one[0])
+    polygons = _polygons([rings for _, rings in found])
     if not simplify_px:
         return polygons
     # `shapes` leaves out the corner of a neighbour that meets a straight border, so that the border is not shared
@@ -41,6 +40,15 @@ def outlines(labels, simplify_px=0.0):
     # The frame is kept (a corner of the picture must not be cut off) and its spare vertices go afterwards.
     simple = shapely.coverage_simplify(dense, simplify_px, simplify_boundary=False)
     return np.array([_straight_frame(p, labels.shape) for p in simple], dtype=object)
+
+
+def _polygons(found):
+    """shapely polygons of lists of rings, made all at once."""
+    import shapely
+    rings = [np.array(ring) for one in found for ring in one]
+    ring_start = np.concatenate([[0], np.cumsum([len(ring) for ring in rings])])
+    polygon_start = np.concatenate([[0], np.cumsum([len(one) for one in found])])
+    return shapely.from_ragged_array(shapely.GeometryType.POLYGON, np.concatenate(rings), (ring_start, polygon_start))
 
 
 def write(folder, polygons, table, pixel_size_m, layers=None, oasis=False):
