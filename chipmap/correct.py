@@ -100,7 +100,7 @@ def _off_level(xp, image, smooth, mean):
 def _streak(xp, off, trusted, height, noise, along, across, known_ratio):
     """((H, W) streaks on the darkest level, ratio), or (None, the ratio known) where they do not rise above the noise."""
     ratio, sigma = known_ratio or 1.0, max(along / ALONG, 0.5)
-    samples = ALONG * 2 * np.sqrt(np.pi) * min(sigma, off.shape[1] / ALONG / 2 / np.sqrt(np.pi))     # pixels that a value rests on
+    samples = float(ALONG * 2 * np.sqrt(np.pi) * min(sigma, off.shape[1] / ALONG / 2 / np.sqrt(np.pi)))     # pixels that a value rests on
     for _ in range(FIT):
         felt = 1 + np.float32(ratio - 1) * height
         pull = gaussian(_blocks(xp, trusted * felt * off), (0, sigma))
