@@ -75,6 +75,8 @@ def named(site):
     path = f"/api/documents/{told['id']}"
     told = done(site, ask(site, path + "/analyse", "POST", {}))
     assert told["analysis"]["phases"] == 3 and told["analysis"]["unnamed"] and not told["analysis"]["physics_ready"]
+    unknown = ask(site, path + "/probe?x=100&y=118")[1]
+    assert unknown["unit"] == "px" and unknown["material"]["name"] == "phase 2 of 3" and unknown["object"]["net"] is None
     told = done(site, ask(site, path + "/say", "POST", {"pixel_size": "4nm", "calibration": NAMES}))
     assert [m["name"] for m in told["analysis"]["materials"]] == ["SiO2", "Cu", "W"] and told["analysis"]["physics_ready"]
     return path
@@ -93,7 +95,7 @@ def test_a_click_tells_material_rivals_evidence_object_size_and_net(site, named)
     body = told["object"]
     width = (chips.OTHER[1] - chips.OTHER[0]) * chips.PIXEL_NM
     assert abs(body["width_nm"] - width) < 3 * body["width_sd_nm"] and 0 < body["width_sd_nm"] < chips.PIXEL_NM
-    assert isinstance(body["net"], int) and not body["touches_border"]
+    assert body["kind"] == "line" and isinstance(body["net"], int) and not body["touches_border"]
     status, told, _ = ask(site, f"{named}/probe?x=100000&y=2")
     assert status == 422 and is_sentence(told["error"])
     rings = ask(site, f"{named}/outline/{body['number']}")[1]["rings"]

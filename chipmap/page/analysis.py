@@ -13,6 +13,7 @@ import numpy as np
 from chipmap import InputError, chip, materials
 from chipmap.classify import load, train
 from chipmap.identify import Identification, identify, load_process
+from chipmap.kinds import kinds_of
 from chipmap.library import Library, Sample
 from chipmap.naming import name_by_object, onto
 from chipmap.nets import find_nets
@@ -80,6 +81,11 @@ class Analysis:
     def names(self):
         """M names to show, a set where the evidence ends there."""
         return chip.shown_names(self.named)
+
+    @cached_property
+    def kinds(self):
+        """(K,) what each object looks like: line, via ... as of `kinds.kinds_of`."""
+        return kinds_of(self.objects.labels, self.objects.table)
 
     @cached_property
     def origin(self):

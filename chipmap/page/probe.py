@@ -86,7 +86,7 @@ def _object(analysis, at):
              for name in ("pixels", "area_nm2", "area_sd_nm2", "width_nm", "width_sd_nm", "length_nm", "angle_deg", "perimeter_nm", "touches_border")}
     net = int(analysis.net[number])
     shown = {name: _plain(v) for name, v in value.items()}
-    return {"number": number, "net": net if net >= 0 else None, **shown}
+    return {"number": number, "kind": str(analysis.kinds[number]), "net": net if net >= 0 else None, **shown}
 
 
 def _fields(document, at):

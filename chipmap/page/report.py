@@ -19,7 +19,7 @@ SIDES = (3072, 2048, 1280, 768)     # longest side of the pictures inside: the l
 FIELD_SIDE = 1024
 MOST_ROWS = 60                      # of a table; the CSV beside the run has all
 SHOWN = {
-    "objects.csv": ("object", "material", "width_nm", "width_sd_nm", "length_nm", "area_nm2", "area_sd_nm2", "touches_border", "confidence", "net"),
+    "objects.csv": ("object", "material", "kind", "width_nm", "width_sd_nm", "length_nm", "area_nm2", "area_sd_nm2", "touches_border", "confidence", "net"),
     "lines.csv": None, "nets.csv": None, "terminals.csv": None, "capacitance.csv": None, "layers.csv": None,
 }
 

@@ -70,7 +70,7 @@ function pixelPanel(page, told) {
     m.candidates.length ? el("div.candidates", {"aria-label": "Candidates"}, m.candidates.map(c => el("div.candidate", {}, el("span", {}, c.material), el("span.track", {}, el("span.bar", {style: {width: `${100 * c.probability}%`, "--bar": c.colour, background: c.colour}})), el("span.number", {}, percent(c.probability))))) : null,
     m.others ? el("p.note", {}, `and ${m.others} more`) : null,
     el("p.evidence", {}, [...m.evidence, m.basis].map(sentence).join(" ")),
-    el("h3", {}, `Object ${o.number}`, o.touches_border ? el("span.cut", {}, "cut by the frame: sizes are lower limits") : null),
+    el("h3", {}, `Object ${o.number}`, o.kind ? `, ${o.kind}` : "", o.touches_border ? el("span.cut", {}, "cut by the frame: sizes are lower limits") : null),
     el("dl.facts", {}, rows.map(([name, value]) => [el("dt", {}, name), el("dd", {}, String(value))])),
     told.fields.length ? [el("h3", {style: {marginTop: "8px"}}, "Fields here"), el("dl.facts", {}, told.fields.map(f => [el("dt", {}, f.quantity), el("dd", {}, `${number(f.value, 4)} ${f.unit}`)]))] : null,
     namer(page, m)];
