@@ -8,7 +8,7 @@ says `bar` (the bar, in words) and `met` (True or False), or neither where there
 
 import traceback
 
-from . import metrology, phantoms, scribbled, segmentation
+from . import metrology, phantoms, physics, scribbled, sections, segmentation
 
 ROWS = [
     segmentation.silicon_rows,   # phases without training
@@ -16,6 +16,10 @@ ROWS = [
     scribbled.metal_rows,        # phases from scribbles
     scribbled.coating_rows,
     phantoms.rows,               # tracks on simulated pictures, by dose
+    sections.rows,               # objects of a simulated cross-section, by their grey
+    physics.eta_rows,            # backscatter coefficients, X-ray spectra, X-ray maps
+    physics.spectrum_rows,
+    physics.map_rows,
     *metrology.ROWS,             # sizes, layouts and places against the drawn truth
 ]
 

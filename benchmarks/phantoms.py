@@ -72,7 +72,10 @@ def _trained(seen):
 
 def _row(dose, ours, peer, theirs):
     ours, theirs = _sum(ours), _sum(theirs)
-    return {"what": f"{ours['layouts']} layouts at {dose} electrons a pixel", "ours_s": ours["seconds"], "peer": peer, "peer_s": theirs["seconds"],
+    half = ours["opens_and_shorts"] <= theirs["opens_and_shorts"] / 2
+    within = {"bar": "opens and shorts at most half" + (", connection error 1 % or less" if dose == 100 else ""),
+              "met": bool(half and (dose != 100 or ours["error_rate"] <= 0.01))}
+    return {"what": f"{ours['layouts']} layouts at {dose} electrons a pixel", **within, "ours_s": ours["seconds"], "peer": peer, "peer_s": theirs["seconds"],
             "ratio": theirs["seconds"] / ours["seconds"], "ours": ours, "theirs": theirs, "check": f"{_say(ours)} against {_say(theirs)}"}
 
 

@@ -14,6 +14,9 @@ SURE = 0.9      # an object is named by the smallest set of candidates that hold
 RIM = 2         # pixels from its border to its middle that an object needs, or it is all blur and bright edge
 DEEP = 8        # pixels from a border beyond which neither is to be expected
 TILE = 8        # pixels: side of the tiles that are compared
+STILL = 0.75     # of the change of grey from the shell to the core, that the core may still be off
+GRAIN = 0.015   # of its coefficient, that one material differs from place to place: orientation of crystals, density
+LAGS = 4        # rows or columns whose streaks may hang together
 MIXED = 0.25    # standard uncertainty of an object too thin to have more than rim, share of the contrast of the picture
 TELLING = 3.29  # distance of two normals, in standard deviations, at which the nearer one is right in 95 % of cases
 CONTACT = 3.0   # nats, as in `identify`, for a whole border on a material that the process keeps away
@@ -88,12 +91,12 @@ def grey_evidence(labels, image, known, kv, names, yields=None):
     labels, image = np.asarray(labels), np.asarray(image, float)
     measured = {materials.find(n).name: pair for n, pair in (yields or {}).items()}
     value, doubt = np.array([measured.get(n) or eta.eta_of(materials.find(n), kv) for n in names], float).T
-    grey, grey_sd = object_greys(labels, image)
+    grey, grey_sd = without_rims(labels, image, *object_greys(labels, image))
     low, high = _references(grey, grey_sd, {k: names.index(materials.find(n).name) for k, n in known.items()}, value)
     place = (grey - low[0]) / (high[0] - low[0])
     shot = _reading_sd(grey_sd, place, low, high) * abs(value[high[2]] - value[low[2]])
     read = value[low[2]] + place * (value[high[2]] - value[low[2]])
-    spread = _model_sd(place, doubt, low[2], high[2])
+    spread = np.hypot(_model_sd(place, doubt, low[2], high[2]), 0.0 if yields else GRAIN * value)
     log = -0.5 * ((read[:, None] - value) / np.hypot(spread, shot[:, None])) ** 2 - np.log(np.hypot(spread, shot[:, None]))
     for k, name in known.items():
         log[k] = np.where(np.arange(len(names)) == names.index(materials.find(name).name), 0, -1e3)
@@ -131,6 +134,34 @@ def object_greys(labels, image):
     return mean, error
 
 
+def without_rims(labels, image, mean, error):
+    """(mean, standard error) of each object's grey less the brightening of edges, which a thin object is all full of.
+
+    How much brighter pixels are the nearer they lie to a darker object is read off the thick objects of the picture, as a
+    share of their step up to the darkest object, for depths up to `DEEP`; half of what it takes off counts as doubt.
+    """
+    from scipy import ndimage
+    base, boxes = mean.min(), ndimage.find_objects(labels + 1)
+    excess, weight, depths = np.zeros(DEEP + 1), np.zeros(DEEP + 1), []
+    for k, box in enumerate(boxes):
+        frame = tuple(slice(max(side.start - DEEP, 0), side.stop + DEEP) for side in box)
+        inside, darker = labels[frame] == k, mean[labels[frame]] < mean[k] - 3 * error[k]
+        reach = ndimage.distance_transform_edt(~darker) if darker.any() else np.full(inside.shape, np.inf)
+        within = ndimage.distance_transform_edt(np.pad(inside, 1, "edge"))[1:-1, 1:-1][inside]
+        depth = np.minimum(np.rint(reach[inside]), DEEP + 1).astype(int)
+        used = within > min(within.max() / 2, DEEP)
+        depths.append(depth[used])
+        if within.max() > 1.5 * DEEP and mean[k] > base:
+            near = depth[depth <= DEEP]
+            step = (image[frame][inside][depth <= DEEP] - mean[k]) / (mean[k] - base)
+            excess += np.bincount(near, step, DEEP + 1)
+            weight += np.bincount(near, minlength=DEEP + 1)
+    profile = np.append(np.maximum(np.where(weight > 50, excess / np.maximum(weight, 1), 0), 0), 0)
+    share = np.array([profile[d].mean() for d in depths])
+    correction = (mean - base) * share / (1 + share)
+    return mean - correction, np.hypot(error, correction / 2)
+
+
 def _mean_and_error(window, depth, contrast):
     deepest = depth.max()
     core = depth > min(deepest / 2, DEEP)
@@ -138,7 +169,7 @@ def _mean_and_error(window, depth, contrast):
     mean, chance = _mean_and_chance(window, core)
     if not shell.any() or deepest < RIM:
         return mean, np.hypot(chance, MIXED * contrast)
-    return mean, np.hypot(chance, _mean_and_chance(window, shell)[0] - mean)
+    return mean, np.hypot(chance, STILL * (_mean_and_chance(window, shell)[0] - mean))
 
 
 def _mean_and_chance(window, mask):
@@ -146,12 +177,19 @@ def _mean_and_chance(window, mask):
     grey = window[y, x]
     mean = grey.mean()
     errors = [grey.std() / np.sqrt(len(grey))]
-    for group in (y, x, y // TILE * window.shape[1] + x // TILE):
+    for group, lags in ((y, LAGS), (x, LAGS), (y // TILE * window.shape[1] + x // TILE, 0)):
         count = np.bincount(group)
         sums = np.bincount(group, grey - mean)[count > 0]
         if len(sums) > 7:
-            errors.append(np.sqrt((sums**2).sum()) / len(grey))  # groups as independent, pixels of a group as one
+            errors.append(np.sqrt(_variance_of_sum(sums, lags)) / len(grey))  # pixels of a group as one
     return mean, max(errors)
+
+
+def _variance_of_sum(sums, lags):
+    """Neighbouring rows (columns) are streaked alike: W. K. Newey, K. D. West, Econometrica 55, 703 (1987), Bartlett weights."""
+    total = (sums**2).sum()
+    alike = sum(2 * (1 - lag / (lags + 1)) * (sums[lag:] * sums[:-lag]).sum() for lag in range(1, lags + 1))
+    return total + max(alike, 0.0)
 
 
 def _references(grey, grey_sd, known, value):
