@@ -111,8 +111,7 @@ def _run(system, samples, seed, tilt, rows, names, members, device):
     for begin in range(0, samples, most):
         which = np.arange(begin, min(begin + most, samples))
         sample, hour, lost = short_hours(solver.items, seed, solver.move(which), solver.margin, problem.columns)
-        lack = lost[:, :len(problem.margin)] - solver.margin[:, hour].T
-        unserved = to_host(solver.split(lack, solver.demand[:, hour].T, lost))
+        unserved = to_host(solver.split(solver.lack(hour, lost), hour, lost))
         weight = np.exp(constant - to_host(lost[:, -1]) / _UNIT)
         _add(begin + to_host(sample), to_host(hour), unserved, weight, first, member, peak, sums, weights, squares, drawn)
     sums[..., MWH] /= KW

@@ -20,7 +20,8 @@ class Solver:
         move = lambda a: to_device(a, device)  # noqa: E731
         self.problem, self.move, self.kind = problem, move, getattr(device, "kind", device)
         self.items, self.stores = Items(*map(move, problem.items)), Stores(*map(move, problem.stores))
-        self.margin, self.demand = move(problem.margin), move(problem.demand)
+        self.margin = move(problem.margin)
+        self._margin, self._demand = (move(np.ascontiguousarray(a.T)) for a in (problem.margin, problem.demand))  # an hour a row
         self.ends = move(problem.tail), move(problem.head)
         self.limits = [move(a) for a in (problem.forward, problem.backward, problem.most_forward, problem.most_backward)]
 
@@ -30,17 +31,22 @@ class Solver:
         R, samples = len(self.margin), self.move(np.arange(first, last))
         if len(self.stores.region):
             sample, hour, lost, plate = self._short_despite_stores(seed, samples)
-            lack = lost[:, :R] - self.margin[:, hour].T
+            lack = self.lack(hour, lost)
         else:
             sample, hour, lost = short_hours(self.items, seed, samples, self.margin, self.problem.columns)
-            lack = lost[:, :R] - self.margin[:, hour].T
+            lack = self.lack(hour, lost)
             plate = lack.sum(axis=1)
-        unserved = self.split(lack, self.demand[:, hour].T, lost)
+        unserved = self.split(lack, hour, lost)
         return first + to_host(sample), to_host(hour), to_host(unserved), to_host(plate)
 
-    def split(self, lack, demand, lost):
+    def lack(self, hour, lost):
+        """(K, R) kW: what each region lacks of its own in the hours, negative where it has some left; lost (K, columns)."""
+        return lost[:, :len(self.margin)] - self._margin[hour]
+
+    def split(self, lack, hour, lost):
         """(K, R) kW unserved of what regions lack of their own; lost (K, columns)."""
         R, E = len(self.margin), len(self.ends[0])
+        demand = self._demand[hour]
         if len(lack) == 0:
             return demand
         if R == 1:

@@ -17,6 +17,9 @@ from .threads import in_threads
 _32, _ONE, _LEVEL = np.uint64(32), np.uint64(1), np.uint64(2**31)
 
 
+_BLOCK = 64  # hours
+
+
 class Items(NamedTuple):
     """N items that fail. NumPy or CuPy, all of one kind.
 
@@ -133,13 +136,18 @@ def _short_samples(items, seed, samples, margin, columns, start, stop):
         for r in range(R):
             for t in range(T):
                 short[t] |= lost[r, t] > margin[r, t]
+        begin, many = count, short.sum()
+        while count + many > len(hour):
+            sample, hour, out = _longer(sample), _longer(hour), _longer(out)
         for t in range(T):
-            if not short[t]:
-                continue
-            if count == len(hour):
-                sample, hour, out = _longer(sample), _longer(hour), _longer(out)
-            sample[count], hour[count], out[count] = s, t, lost[:, t]
-            count += 1
+            if short[t]:
+                sample[count], hour[count] = s, t
+                count += 1
+        # columns of `lost` in blocks of hours: what is read and written stays in the cache
+        for b in range(begin, count, _BLOCK):
+            for c in range(columns):
+                for k in range(b, min(b + _BLOCK, count)):
+                    out[k, c] = lost[c, hour[k]]
     return sample[:count], hour[:count], out[:count]
 
 
