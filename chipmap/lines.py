@@ -49,9 +49,12 @@ def _measure(grey, objects, k, pixel_size_m):
         return []
     step, scale = along * 1e9, across * 1e9
     start = np.array([cut[0].start, cut[1].start])
+    # rows cross a line that leans at more than its width
+    lean = np.polyfit(np.arange(len(rows)) * step, (left + right) / 2 * scale, 1)[0]
+    upright_share = 1 / np.hypot(1, lean)
     return [{"object": int(k), "material": objects.table["material"][k], "direction": "y" if upright else "x", "rows": len(rows),
              "first": start[0] + rows[0], "last": start[0] + rows[-1], "left": (start[1] + left) * scale, "right": (start[1] + right) * scale,
-             **_sizes(left * scale, right * scale, step)}]
+             "lean": upright_share, **_sizes(left * scale * upright_share, right * scale * upright_share, step / upright_share)}]
 
 
 def _sizes(left, right, step):
@@ -85,7 +88,7 @@ def _pitch(line, lines):
         if last - first < 0.5 * (line["last"] - line["first"]):
             continue
         centre = [((one["left"] + one["right"]) / 2)[first - one["first"]:last - one["first"] + 1] for one in (line, other)]
-        distance = abs(centre[1].mean() - centre[0].mean())
+        distance = abs(centre[1].mean() - centre[0].mean()) * (line["lean"] + other["lean"]) / 2
         if not distance > best["pitch_nm"]:
             # each centre is half a width's error off, and the two are independent
             best = {"pitch_nm": distance, "pitch_sd_nm": np.hypot(line["cd_sd_nm"], other["cd_sd_nm"]) / 2}

@@ -143,6 +143,23 @@ def test_lines_of_a_picture():
             assert table["lwr_nm"][i] == pytest.approx(1.2 * np.sqrt(2) * 2, abs=4 * table["lwr_sd_nm"][i])
 
 
+def test_lines_that_lean():
+    """Rows cross a line leaning by 4 degrees at 1.0024 times its width, and neighbours at as much more than their pitch."""
+    import shapely
+
+    from chipmap.cover import cover
+    lines = [shapely.affinity.rotate(shapely.box(x, -100, x + 24, 1100), 4.0, origin=(120, 500)) for x in (60, 130, 200)]
+    xy = [shapely.get_coordinates(shapely.orient_polygons(line)) for line in lines]
+    grey = 60 + 100 * gaussian_filter(cover(np.concatenate(xy), np.cumsum([0, *map(len, xy)]), (1000, 300)), 1.0)
+    grey += 2 * np.random.default_rng(0).standard_normal(grey.shape)
+    size = (1e-9, 1e-9)
+    table = measure_lines(grey, find_objects((grey > 110).astype(np.int32), ["SiO2", "Cu"], size), size)
+    copper = table["material"] == "Cu"
+    assert copper.sum() == 3
+    np.testing.assert_allclose(table["cd_nm"][copper], 24, atol=0.02)
+    np.testing.assert_allclose(table["pitch_nm"][copper], 70, atol=0.03)
+
+
 def test_pictures_without_lines_give_an_empty_table():
     phases = np.zeros((40, 40), np.int32)
     phases[10:30, 10:30] = 1
