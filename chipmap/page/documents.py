@@ -13,7 +13,8 @@ from chipmap.page.fields import fields_of
 from chipmap.page.pictures import Opened
 from chipmap.report import colour_table
 
-KEPT = 12       # earlier analyses that can be gone back to
+KEPT = 12                   # earlier analyses that can be gone back to,
+KEPT_PIXELS = 40_000_000    # and their pixels together: about 60 bytes each, where they share nothing
 
 
 @dataclass
@@ -37,7 +38,8 @@ class Document:
         """Make this the analysis that is shown; the one before can be gone back to."""
         with self._lock:
             if self.analysis is not None:
-                self.history = [*self.history, self.analysis][-KEPT:]
+                most = int(np.clip(KEPT_PIXELS // self.analysis.named.labels.size, 1, KEPT))
+                self.history = [*self.history, self.analysis][-most:]
             self._show(analysis)
 
     def back(self):
