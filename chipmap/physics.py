@@ -9,6 +9,7 @@ from cukernels.components import pieces
 from chipmap import InputError, terminals
 from chipmap.answer import Answer, Picture, at_pixels, by_object, nothing
 from chipmap.solve import Conductor, conductance, effective_conductivity
+from chipmap.solve.flux import terminal_bound
 from chipmap.uncertainty import doubt
 
 CONDUCTOR_OHM_M = 1e-3      # what resists more is insulating here: its conductivity is exactly 0
@@ -16,6 +17,7 @@ SIDES = {0: "top to bottom", 1: "left to right"}
 HEAT_K = 1.0                # between the two sides; everything is linear in it
 CURRENT_V = 1e-3
 CLOSE, ROUGH = 1e-6, 1e-5   # of a field whose energy alone is used, which is then right to the square of it
+MOST = 20                   # edge sensitivities in results.json
 UNNAMED = "not every phase has a material, name them with --materials, --legend or --process"
 
 
@@ -154,7 +156,10 @@ def _doubt(sample, driven, field, drop, solve, factor=1.0):
         return {"sigma": None, "why_no_sigma": "the picture does not show the edges: the phases' grey levels differ by less than the noise"}
     driven.sensitivity = found.by_object
     scaled = lambda pair: [factor * end for end in pair]  # noqa: E731
-    return {"sigma": factor * found.sigma, "interval_95": scaled(found.interval), "centre": factor * found.value,
+    most = np.argsort(-np.abs(found.by_object), kind="stable")[:MOST]
+    return {"edge_sensitivity": {"objects": most.tolist(), "relative_change_per_nm": (found.by_object[most] * 1e-9).tolist(), "table": "objects.csv",
+                                 "meaning": "first order, of the object's whole edge moving outwards; the largest, all of them in the table"},
+            "sigma": factor * found.sigma, "interval_95": scaled(found.interval), "centre": factor * found.value,
             "edges": {"sigma": factor * found.edges_sd, "interval_95": scaled(found.edges_interval), "samples": len(found.samples),
                       "meaning": "of the edges alone: centre is the result with every edge where the grey puts it"}}
 
@@ -183,17 +188,19 @@ def _between(sample, k, named, volts):
     density = flux_density(field, potential, dx, dy)
     driven = Driven(k, potential, density, _shares(sample, field, density))
     drive = held[:1].astype(np.float64)
+    low = _between_bound(names, sample.objects, field, to_host(xp.where(held.any(axis=0), solved.inflow, 0)), dx, dy)
     told_doubt = _doubt(sample, driven, field, volts, lambda k: Conductor(k, dx, dy, held.any(axis=0)).solve(values=drive, tolerance=ROUGH).power[0])
     texts = [str(name) for name in names]
     shown = f"{texts[0]} against {', '.join(texts[1:])}"
     facts = {
         "unit": "S", "per": "metre of depth", "terminals": texts,
         "conductance_matrix": {"value": G.tolist(), "unit": "S/m", "meaning": "current into terminal i at 1 V on terminal j, a metre of depth",
-                               "upper": "the value: certified in the sense of quadratic forms"},
-        "resistance": {"value": resistance.tolist(), "lower": resistance.tolist(), "unit": "ohm m",
-                       "meaning": "between two terminals, the others left open; divide by the depth"},
+                               "upper": G.tolist(), "lower": low.tolist(), "lower_and_upper": "certified in the sense of quadratic forms"},
+        "resistance": {"value": resistance.tolist(), "lower": resistance.tolist(), "upper": _finite(_resistances(low)), "unit": "ohm m",
+                       "meaning": "between two terminals, the others left open; divide by the depth",
+                       "why_no_upper": "null: joined through corners of pixels only"},
         "field": {"drop": volts, "unit": "V", "direction": shown, "flux_unit": "A/m2", "largest_flux": float(_size(density).max())},
-        "first_against_the_others": {"value": float(G[0, 0]), "upper": float(G[0, 0]), "unit": "S/m", **told_doubt},
+        "first_against_the_others": {"value": float(G[0, 0]), "lower": float(low[0, 0]), "upper": float(G[0, 0]), "unit": "S/m", **told_doubt},
         "energy": {"dissipated_w_m": float(volts ** 2 * solved.power[0]), "v_times_i_w_m": float(volts ** 2 * G[0, 0])},
         "iterations": int(solved.iterations),
         "table": {"terminal_a": [a for a in texts for _ in texts], "terminal_b": texts * len(texts),
@@ -202,6 +209,24 @@ def _between(sample, k, named, volts):
     if sample.thickness_m:
         facts["resistance"] |= {"of_the_layer_ohm": (resistance / sample.thickness_m).tolist(), "thickness_m": sample.thickness_m}
     return facts, driven
+
+
+def _between_bound(names, objects, field, inflow, dx, dy):
+    """(T, T) NumPy, certified below the conductance matrix: sides are terminals in a row of pixels of their own."""
+    xp = array_module(field)
+    field, objects, number = xp.pad(field, 1), xp.pad(objects, 1, constant_values=-1), xp.zeros(tuple(n + 2 for n in field.shape), np.int32)
+    inner = {"top": np.s_[0, 1:-1], "bottom": np.s_[-1, 1:-1], "left": np.s_[1:-1, 0], "right": np.s_[1:-1, -1]}
+    for t, name in enumerate(names):
+        if isinstance(name, int):
+            number[(objects == name) & (field > 0)] = t + 1
+        else:
+            number[inner[name]] = t + 1
+    return terminal_bound(field, number, np.pad(inflow, ((0, 0), (1, 1), (1, 1))), dx, dy, CLOSE)
+
+
+def _finite(matrix):
+    """Lists with None where a number is infinite."""
+    return [[float(v) if np.isfinite(v) else None for v in row] for row in matrix]
 
 
 def _resistances(G):

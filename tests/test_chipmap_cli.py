@@ -156,6 +156,13 @@ def test_folders_of_killed_runs_are_cleared_and_those_of_living_ones_are_not(tmp
 
 
 @pytest.mark.parametrize("words, told", [(("--physics", "magic"), "magic"), (("--set", "Cu.resistivity=x"), "can't be read"), (("--thickness", "90"), "unit"),
+                                         (("--physics", "transient"), "needs a heater"), (("--physics", "junction", "--heater", "9999"), "no object"),
+                                         (("--physics", "transient", "--heater", "0", "--pulse", "5"), "is not a time"),
+                                         (("--physics", "junction", "--heater", "0", "--film", "top=x"), "can't be read"),
+                                         (("--physics", "charge", "--conductors", "9999,0"), "no object"),
+                                         (("--terminals", "left,left"), "named twice"), (("--terminals", "left,9999"), "nor an object"),
+                                         (("--set", "Cu.resistivity=-1"), "not below zero"), (("--set", "Cu.resistivity=nan"), "finite"),
+                                         (("--physics", "coupled", "--cold", "front"), "front"),
                                          (("--terminals", "left,top"), "meets no conductor"), (("--physics", "stress", "--fixed", "middle"), "middle")])
 def test_bad_physics(tmp_path, words, told):
     refused(run(picture(tmp_path / "a.png"), "-o", tmp_path / "out", "--pixel-size", "2nm", "--legend", "bright=Cu dark=SiO2", *words), tmp_path / "out", told)

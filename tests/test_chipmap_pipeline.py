@@ -109,6 +109,9 @@ def test_heat_and_current_are_those_of_parallel_bars(folder, results):
     share = {m["material"]: m["area_fraction"]["value"] for m in results["materials"]}
     heat = results["effective"]["thermal_conductivity"]
     assert heat["side_to_side"]["unit"] == "W/(m K)"
+    told, table = heat["side_to_side"]["edge_sensitivity"], rows(folder / "objects.csv")
+    for n, change in zip(told["objects"], told["relative_change_per_nm"], strict=True):
+        assert change == pytest.approx(float(table[n]["heat_change_per_nm_of_edge"]), rel=1e-5)
     lines = 24 / 120
     low, high = lines * k["Cu"] + (1 - lines) * k["SiO2"], sum(share[n] * k[n] for n in k)
     assert low * 0.97 < heat["side_to_side"]["value"] < high

@@ -35,6 +35,20 @@ def test_three_terminals_obey_the_star():
     np.testing.assert_allclose(G.sum(axis=1), 0, atol=1e-7 * np.abs(G).max())
     energy = answer.facts["energy"]
     assert energy["dissipated_w_m"] == pytest.approx(energy["v_times_i_w_m"], rel=1e-8)
+    upper = np.array(answer.facts["resistance"]["upper"])
+    assert (upper >= resistance * (1 - 1e-12)).all() and (upper < 1.2 * resistance + 1e-30).all()
+    low = np.array(answer.facts["conductance_matrix"]["lower"])
+    assert np.linalg.eigvalsh(G - low)[0] > -1e-9 * np.abs(G).max() and low[0, 0] == answer.facts["first_against_the_others"]["lower"]
+
+
+def test_objects_as_terminals_have_bounds_too():
+    objects = np.ones((12, 30), int)
+    objects[4:8, :5], objects[2:10, 22:27] = 2, 3
+    sample = Sample(objects - 1, np.array([1, 1, 1]), [["SiO2"], ["Cu"]], np.ones(3), (1e-9, 1e-9), Library([f"Cu.resistivity={RHO}"]))
+    told = current(sample, "1,2,bottom")[0].facts["resistance"]
+    lower, upper = np.array(told["lower"]), np.array(told["upper"])
+    off = ~np.eye(3, dtype=bool)
+    assert (lower[off] < upper[off]).all() and (upper < 1.25 * lower + 1e-30).all()
 
 
 def test_a_straight_bar_between_sides_is_exact():
@@ -44,6 +58,7 @@ def test_a_straight_bar_between_sides_is_exact():
     bar = Sample(objects, np.array([0, 1, 0]), [["SiO2"], ["Cu"]], np.ones(3), (1e-9, 2e-9), Library([f"Cu.resistivity={RHO}"]), 50e-9)
     answer, _ = current(bar, "left,right", 2e-3)
     assert answer.facts["resistance"]["value"][0][1] == pytest.approx(RHO * 40 / 3, rel=1e-8)
+    assert answer.facts["resistance"]["upper"][0][1] == pytest.approx(RHO * 40 / 3, rel=1e-8)
     assert answer.facts["resistance"]["of_the_layer_ohm"][0][1] == pytest.approx(RHO * 40 / 3 / 50e-9, rel=1e-8)
     density = answer.columns["mean_current_density_a_m2"]
     assert density[1] == pytest.approx(2e-3 / 40e-9 / RHO) and np.isnan(density[[0, 2]]).all()
