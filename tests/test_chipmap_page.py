@@ -379,7 +379,7 @@ def test_commands_say_what_is_wrong(tmp_path, monkeypatch, words, said):
     assert not list(tmp_path.iterdir())
 
 
-def test_serve_prints_its_address_and_listens_on_this_machine_alone(folder):
+def test_serve_prints_its_address_listens_on_this_machine_alone_and_leaves_nothing(folder, tmp_path):
     import os
     import pathlib
     import re
@@ -388,15 +388,17 @@ def test_serve_prints_its_address_and_listens_on_this_machine_alone(folder):
     need_pages()
     root = pathlib.Path(__file__).parent.parent
     process = subprocess.Popen([sys.executable, "-m", "chipmap", "serve", str(folder / "chip.png"), "--no-browser"], stdout=subprocess.PIPE, text=True,
-                               cwd=root, env=os.environ | {"PYTHONPATH": f"{root}:{root / 'kernels'}", "PYTHONUNBUFFERED": "1"})
+                               cwd=root, env=os.environ | {"PYTHONPATH": f"{root}:{root / 'kernels'}", "PYTHONUNBUFFERED": "1", "TMPDIR": str(tmp_path)})
     try:
         address = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())[0]
         assert ask(address, "/api/shelf")[1]["items"] == [{"id": "0", "name": "chip.png", "run": False}]
         assert ask(address, "/api/shelf", Host="evil.example")[0] == 421
         assert ask(address, "/api/shelf", Origin="http://evil.example")[0] == 403
+        assert list(tmp_path.iterdir())
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
+    assert process.returncode == 0 and not list(tmp_path.iterdir())
 
 
 def test_a_warm_server_is_ready():

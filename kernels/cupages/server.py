@@ -4,7 +4,9 @@ import contextlib
 import inspect
 import logging
 import pathlib
+import signal
 import socket
+import sys
 import threading
 import time
 
@@ -71,8 +73,12 @@ def serve(app, host="127.0.0.1", port=None, first_port=8600, browser=True, say=p
     say(f"serving {address} (Ctrl+C ends it)")
     if browser:
         threading.Thread(target=_open_when_up, args=(server, address), daemon=True).start()
+    # uvicorn ends at either signal and then passes it on: it shall be an end in good order, with temporary folders removed
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        server.run(sockets=[taken])
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run(sockets=[taken])
     finally:
         app.state.jobs.cancel_all()
 
