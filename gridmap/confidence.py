@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gridmap import tables
+from gridmap.lines import in_use, line_ends
 
 OFTEN = 0.25        # of all hours
 MONTH = 720         # hours
@@ -45,6 +46,7 @@ def reasons(inputs, table):
         "lopsided": (into > 0) & (into < LOPSIDED * out),
         "plants_moved": moved_share(inputs, rated),
         "imputed": imputed_share(inputs.demand),
+        "no_line": without_line(inputs, count),
     }
     if "hours_short" in table:
         holds["short_for_months"] = table["hours_short"].to_numpy() >= max(OFTEN * len(inputs.demand.hours), MONTH)
@@ -78,6 +80,13 @@ def both_limits(corridors, group, count):
     across = tail != head
     ways = ((tail[across], head[across], corridors["forward_mw"][across]), (head[across], tail[across], corridors["backward_mw"][across]))
     return tuple(sum(np.bincount(way[end], way[2], count) for way in ways) for end in (1, 0))
+
+
+def without_line(inputs, count):
+    """(R,) bool: regions in which no line of known voltage or rating ends, where the run has all lines; else False."""
+    if not getattr(inputs, "own_lines", False) or inputs.truncated or inputs.lines is None:
+        return np.zeros(count, bool)
+    return np.bincount(line_ends(in_use(inputs.lines), inputs.regions), minlength=count)[:count] == 0
 
 
 def moved_share(inputs, rated):

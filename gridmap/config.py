@@ -8,7 +8,8 @@ from gridmap import InputError
 
 FILES = ("plants", "places", "hydro", "demand", "areas", "loads", "population", "limits", "group_limits", "regions", "lines", "substations", "profiles", "outages")
 SOURCES = ("given", "lines")
-EXPORTS = ("flatgeobuf", "pmtiles", "cog", "pypsa")
+EXPORTS = ("flatgeobuf", "pmtiles", "cog", "pypsa", "curves")
+OF_YEARS = ("curves",)
 OF_A_YEAR = "budgeted"            # the basis of a year where none is given
 OF_AN_HOUR = ("cog", "pypsa")
 
@@ -76,6 +77,8 @@ def from_options(toml=None, **options):
     config = Config(**({"basis": OF_A_YEAR} if given.get("year") else {}) | given)
     for name in set(config.also) & set(OF_AN_HOUR) if config.year else ():
         raise InputError(f"also = {name}: it is made of one hour; give an hour instead of a year")
+    for name in set(config.also) & set(OF_YEARS) if not config.year else ():
+        raise InputError(f"also = {name}: it is made of a year; give --year")
     if config.limits_from not in SOURCES:
         raise InputError(f"limits_from = {config.limits_from!r}: choose one of {', '.join(SOURCES)}")
     if config.limits_from == "lines" and config.lines is None:

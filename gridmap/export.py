@@ -5,6 +5,7 @@ import pandas as pd
 import pyogrio
 
 from gridmap import InputError, layers, reach, tables
+from gridmap.config import OF_YEARS
 
 SHED = "unserved"
 CHECKED_WITH = "1.4.0"  # the PyPSA that solved such a folder to the same total
@@ -114,7 +115,7 @@ def pypsa_tables(shown, found):
 
 def write(folder, shown, found, also):
     """Write each of `also`, names of config.EXPORTS."""
-    for name in also:
+    for name in set(also) - set(OF_YEARS):
         {"flatgeobuf": flatgeobuf, "pmtiles": pmtiles, "cog": cog, "pypsa": pypsa}[name](folder, shown, found)
 
 

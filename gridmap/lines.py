@@ -165,6 +165,14 @@ def _rated(lines):
     return (lines["thermal_mw"] > 0).to_numpy() if "thermal_mw" in lines else np.zeros(len(lines), bool)
 
 
+def line_ends(lines, regions):
+    """(N,) rows of the regions in which ends of lines of known voltage or thermal limit lie, one for each end."""
+    part, line, ends = _parts(lines)
+    known = (lines["voltage_kv"].to_numpy(float)[line] > 0) | _rated(lines)[line]
+    home = np.concatenate([region_of(*end[known].T, regions) for end in ends]) if known.any() else np.zeros(0, int)
+    return home[home >= 0]
+
+
 def in_use(lines):
     """The lines that carry something (`line_files.read` says which do not); all where nothing is said."""
     return lines[lines["carries"]].reset_index(drop=True) if "carries" in lines else lines

@@ -9,6 +9,7 @@ from gridmap import (
     InputError,
     capacity,
     chronicle,
+    curves,
     export,
     flow,
     geofiles,
@@ -215,6 +216,9 @@ def solve_year(inputs, config, device, run, part=""):
         publish.draw_year(place / "map.png", shown, found, results)
     with run.step("hours as Parquet"):
         store.publish(place / "hourly", inputs)
+    if "curves" in config.also:
+        with run.step("curves"):
+            curves.write(place, inputs, months, store.read()["short"], config.basis)
     return results, found.regions
 
 

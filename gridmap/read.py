@@ -29,8 +29,8 @@ class Inputs:
     demand: demand.Demand. corridors: see limits.build. lines: GeoDataFrame for display, or None.
     places: addresses of plants by plant_id, or None. weather: supply.Weather. outages: supply.Outages.
     report: the repair report (ledger.COLUMNS). account: where every MW went, None before repair.
-    beside: where limits come from the lines, `line_limits.beside`. substations: `line_files.read_substations`, or None. interfaces:
-    limits between groups, `nested.Interfaces`, or None. files: every file read. sources: `ledger.Ledger.sources`. truncated: why the lines are not the whole grid, or "".
+    beside: with own lines what limits they make beside the given ones, `line_limits.beside`. substations: `line_files.read_substations`, or None. interfaces:
+    limits between groups, `nested.Interfaces`, or None. files: every file read. sources: `ledger.Ledger.sources`. truncated: why the lines are not the whole grid, or "". own_lines: whether the user gave them.
     """
 
     regions: geopandas.GeoDataFrame
@@ -45,6 +45,7 @@ class Inputs:
     files: list[pathlib.Path]
     sources: pd.DataFrame | None = None
     truncated: str = ""
+    own_lines: bool = False
     account: pd.DataFrame | None = None
     beside: pd.DataFrame | None = None
     substations: geopandas.GeoDataFrame | None = None
@@ -76,12 +77,14 @@ def load(config=None):
     lines, cut_off = line_files.read(files.path("lines"), book, files.columns("lines")) if here or "lines" in files.own else (None, "")
     substations = line_files.read_substations(files.path("substations"), book, files.columns("substations")) if "substations" in files.own else None
     corridors = _corridors(files, ground, book, spread) if here or "limits" in files.own or not by_lines else None
+    if not by_lines and corridors is not None and "lines" in files.own:
+        beside = line_limits.beside(line_limits.estimates(lines, ground.regions, substations=substations), ground.regions, corridors)
     if by_lines:
         corridors, beside = line_limits.take(lines, ground.regions, corridors, book, substations=substations)
     return Inputs(
         regions=ground.regions, plants=plants, demand=loads, corridors=corridors, lines=lines, places=places, weather=weather,
         outages=outages, report=book.table(), files=files.read, sources=book.sources(),
-        truncated=TRUNCATED if lines is not None and "lines" not in files.own else cut_off, beside=beside, substations=substations,
+        truncated=TRUNCATED if lines is not None and "lines" not in files.own else cut_off, own_lines="lines" in files.own, beside=beside, substations=substations,
     )
 
 

@@ -217,3 +217,17 @@ def test_random_hours_of_the_nation_against_highs():
     for total, supply_mw, demand_mw in zip(got, give, need):
         bounds = np.column_stack([np.r_[np.zeros(2 * R), -ways[3]], np.r_[supply_mw, demand_mw, ways[2]]])
         assert linprog(cost, A_eq=balance, b_eq=demand_mw, bounds=bounds, method="highs").fun == pytest.approx(total, rel=1e-6)
+
+
+def test_curves_are_the_hours_of_a_region(tmp_path):
+    from gridmap import InputError, config, curves, pipeline
+    pipeline.run(config.from_options(small_grid.write(tmp_path), year=2023, also=("curves",)), tmp_path / "out", say=lambda line: None)
+    got = curves.read(tmp_path / "out", "C")
+    assert got["demand_mw"].tolist() == [50, 100, 80] and got["supply_mw"].tolist() == [50, 50, 50]
+    assert got["unserved_mw"].iloc[1] == 20 and str(got.index[1]) == "2023-07-01 20:00:00"
+    national = np.load(tmp_path / "out" / "curves" / "unserved_mw.npy").sum(axis=0)
+    np.testing.assert_allclose(national, pd.read_csv(tmp_path / "out" / "hours.csv")["unserved_mw"])
+    with pytest.raises(InputError, match="regions.csv"):
+        curves.read(tmp_path / "out", "Z")
+    with pytest.raises(InputError, match="--year"):
+        config.from_options(small_grid.write(tmp_path), also=("curves",))
