@@ -48,15 +48,17 @@ def run():
 
 
 def _in_the_browser(browser, address):
-    first = []
+    first, whole = [], []
     for _ in range(3):
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.goto(f"{address}/#year=no&layers=plants,lines,corridors")
-        first.append(_ready(page) / 1000)
+        first.append(_ready(page, "pageReady") / 1000)
+        whole.append(_ready(page, "pageWhole") / 1000)
         if len(first) < 3:
             page.close()
     best = min(first)
-    yield {"what": "gridmap page: first map, all layers on", "ours_s": best, "check": f"of {', '.join(f'{s:.1f}' for s in first)} s; bar 3 s {_met(best < 3)}"}
+    yield {"what": "gridmap page: first map (regions, pockets, corridors)", "ours_s": best, "check": f"of {', '.join(f'{s:.1f}' for s in first)} s; bar 3 s {_met(best < 3)}"}
+    yield {"what": "gridmap page: plants and lines drawn too", "ours_s": min(whole), "check": f"of {', '.join(f'{s:.1f}' for s in whole)} s; bar 3 s {_met(min(whole) < 3)}"}
     everything = page.evaluate(FRAMES, SECONDS)
     for layer in ("plants", "lines", "corridors"):
         page.evaluate(f"page.setLayer('{layer}', false)")
@@ -123,14 +125,14 @@ def _post(address, path, body):
     return json.loads(connection.getresponse().read())
 
 
-def _ready(page, seconds=300):
-    """Milliseconds from the request to the map drawn whole."""
+def _ready(page, what, seconds=300):
+    """Milliseconds from the request to what the page notes under this name."""
     end = time.monotonic() + seconds
-    while not page.evaluate("!!globalThis.pageReady"):
+    while not page.evaluate(f"!!globalThis.{what}"):
         if time.monotonic() > end:
             raise TimeoutError("the page does not get ready")
         page.wait_for_timeout(20)
-    return page.evaluate("globalThis.pageReady")
+    return page.evaluate(f"globalThis.{what}")
 
 
 def _met(yes):

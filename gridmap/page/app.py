@@ -375,5 +375,7 @@ def _pockets(view, hour):
 
 def _next_step(line):
     """`gridmap adequacy` prints a step when it is over: the one that runs then is the next."""
+    if " samples," in line:
+        return line.strip().rpartition(",")[0]
     done = line.rsplit(None, 2)[0].strip() if line.rstrip().endswith(" s") else ""
     return NEXT.get(done, "tables and layers" if done.startswith("up to ") else None)

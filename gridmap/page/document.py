@@ -6,6 +6,7 @@ from pathlib import Path
 import geopandas
 import numpy as np
 import pandas as pd
+import shapely
 from cupages import report, server
 from cupages.report import Raw, table, text
 
@@ -98,7 +99,8 @@ def _data(kind, held, titles):
         plants = held["plants"].sort_values("nameplate_mw", ascending=False)
         data["plants"] = shapes._collection(plane.project(plants), n=plants["name"], f=plants["fuel"], m=plants["nameplate_mw"].round(1))
     if len(held.get("lines", ())):
-        data["lines"] = shapes._collection(plane.project(held["lines"]), v=held["lines"]["voltage_kv"].fillna(-1))
+        data["lines"] = shapes._collection(plane.place(shapely.simplify(held["lines"].geometry.to_crs(plane.crs).to_numpy(), shapes.STRAIGHT * plane.span)),
+                                            v=held["lines"]["voltage_kv"].fillna(-1))
     return data
 
 

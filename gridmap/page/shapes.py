@@ -15,6 +15,7 @@ from gridmap import flow, layers
 
 FILLS = 0.5         # share of the plane's side that the longer side of the regions takes
 DIGITS = 4          # of degrees: about five metres for a country of 4,600 km
+STRAIGHT = 5e-6     # of the plane's side, that lines may be off: a pixel at zoom 8
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,8 @@ def plants(plane, inputs, hour, basis):
 def lines(plane, inputs):
     """GeoJSON bytes of the transmission lines: v kV (-1 unknown), o owner."""
     near = layers._near(inputs.lines, inputs.regions)
-    return _collection(plane.project(near), v=near["voltage_kv"].fillna(-1), o=near["owner"])
+    straight = shapely.simplify(near.geometry.to_crs(plane.crs).to_numpy(), STRAIGHT * plane.span)
+    return _collection(plane.place(straight), v=near["voltage_kv"].fillna(-1), o=near["owner"])
 
 
 def centres(plane, areas):

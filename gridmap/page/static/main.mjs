@@ -36,7 +36,8 @@ async function start() {
   await atlas.loaded;
   atlas.renameOnMove();
   scaleBar(atlas.map, $("#scale"), set.span_km, km => km < 1 ? `${km * 1000} m` : `${number(km, 3)} km`);
-  for (const [layer, shown] of Object.entries(state.layers)) setLayer(layer, shown);
+  const later = ["plants", "lines"].filter(layer => state.layers[layer]);      // the regions first
+  for (const [layer, shown] of Object.entries(state.layers)) setLayer(layer, shown && !later.includes(layer));
   show();
   wireMap();
   onTheme(() => { atlas.dress(); show(); });
@@ -45,6 +46,8 @@ async function start() {
   await atlas.idle();
   $("#loading").remove();
   globalThis.pageReady = performance.now();
+  later.forEach(layer => setLayer(layer, true));
+  atlas.idle().then(() => { globalThis.pageWhole = performance.now(); });
   drawCurve();
   if (!state.set.solved && hash.get("year") !== "no") year();
 }
