@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from chipmap import InputError, tags
-from chipmap.pyramid import tiff_instrument
+from chipmap.emd import read_emd_picture
+from chipmap.pyramid import open_pyramid, tiff_instrument
+from chipmap.vendor import READERS, read_vendor_picture
 
 ASK = "pass --pixel-size, for example --pixel-size 1.65nm"
 
@@ -32,7 +34,8 @@ class Picture:
 
 
 def read_picture(path, pixel_size_m=None):
-    """Read a PNG, TIFF or JPEG of 8, 16 or 32 bits, grey or with equal colour channels.
+    """Read a PNG, TIFF or JPEG of 8, 16 or 32 bits, grey or with equal colour channels; the picture of a Velox EMD, an OME-Zarr,
+    or, where rosettasciio is installed, of a Bruker, Gatan or EDAX file.
 
     pixel_size_m: metres as one number or (dy, dx); it overrides the tags, and a conflict with them becomes a note.
     Returns a `Picture`. Raises `chipmap.InputError` for a file that is missing, unreadable, no picture, damaged (with
@@ -40,11 +43,7 @@ def read_picture(path, pixel_size_m=None):
     resolution in dpi is the printer's, not the microscope's, and is never taken for one.
     """
     path = pathlib.Path(path)
-    data = _bytes(path)
-    if _is_tiff(data):
-        pixels, instrument = _tiff(path, data)
-    else:
-        pixels, instrument = _png_or_jpeg(path, data), {}
+    pixels, instrument = _pixels(path)
     instrument = _with_sidecar(path, instrument)
     grey = _grey(path, pixels)
     size, source, notes = _pixel_size(path, pixel_size_m, instrument)
@@ -55,8 +54,7 @@ def read_picture(path, pixel_size_m=None):
 def read_grey(path):
     """The grey values (H, W) of a picture as stored, whatever its scale; raises InputError as `read_picture` does."""
     path = pathlib.Path(path)
-    data = _bytes(path)
-    return _grey(path, _tiff(path, data)[0] if _is_tiff(data) else _png_or_jpeg(path, data))
+    return _grey(path, _pixels(path)[0])
 
 
 def parse_pixel_size(text):
@@ -71,6 +69,24 @@ def parse_pixel_size(text):
     except (AttributeError, ValueError):
         raise InputError(f"pixel size {text!r} is not a length: write a number and a unit, for example 1.65nm or 0.5um") from None
     return _sensible(size)
+
+
+def _pixels(path):
+    """(pixels as stored, facts of the instrument) of a file of any kind."""
+    if path.suffix == ".zarr" and path.is_dir():
+        return _zarr(path)
+    if path.suffix.lower() in READERS and path.is_file():
+        return read_vendor_picture(path)
+    data = _bytes(path)
+    if data.startswith(b"\x89HDF\r\n\x1a\n"):
+        return read_emd_picture(path)
+    return _tiff(path, data) if _is_tiff(data) else (_png_or_jpeg(path, data), {})
+
+
+def _zarr(path):
+    with open_pyramid(path) as picture:
+        facts = {"pixel_size_m": picture.pixel_size_m, "pixel_size_source": picture.pixel_size_source} if picture.pixel_size_m else {}
+        return picture.read(0, 0, *picture.shape), facts
 
 
 def _is_tiff(data):

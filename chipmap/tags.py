@@ -13,6 +13,21 @@ FEI_TAGS, ZEISS_TAG, TESCAN_TAG = (34682, 34680), 34118, 50431
 _BACKSCATTER = ("bsd", "bse", "cbs", "abs", "vcd", "asb", "rbsd", "esb", "aemb", "qbsd", "mbse", "pdbse", "ylbse")
 _SECONDARY = ("etd", "tld", "se", "se1", "se2", "se(u)", "se(l)", "inlens", "lfd", "lvd", "gsed", "vpse", "hdasb se", "ice")
 
+# where each fact stands: the tag or file, and the entries in it
+_ENTRIES = {
+    "FEI/Thermo": ("FEI tag 34682", {"beam_kv": "[EBeam or IBeam] HV", "detector": "[Detectors] Name", "working_distance_mm": "[EBeam or IBeam] WD",
+                                     "field_width_m": "[Scan] HorFieldsize, else HFW", "pixel_size_m": "[Scan] PixelWidth, PixelHeight",
+                                     "resolution": "[Image] ResolutionX, ResolutionY", "databar_height": "[PrivateFei] DatabarHeight"}),
+    "Zeiss": ("Zeiss tag 34118", {"beam_kv": "AP_ACTUALKV, else AP_MANUALKV", "detector": "DP_DETECTOR_CHANNEL, else DP_DETECTOR_TYPE",
+                                  "working_distance_mm": "AP_WD", "field_width_m": "AP_WIDTH", "pixel_size_m": "header, AP_IMAGE_PIXEL_SIZE or AP_PIXEL_SIZE",
+                                  "resolution": "DP_IMAGE_STORE"}),
+    "Tescan": ("Tescan tag 50431", {"beam_kv": "HV", "detector": "Detector, else Detector0", "working_distance_mm": "WD", "pixel_size_m": "PixelSizeX, PixelSizeY"}),
+    "Hitachi": ("Hitachi sidecar", {"beam_kv": "AcceleratingVoltage", "detector": "SignalName", "working_distance_mm": "WorkingDistance",
+                                    "pixel_size_m": "PixelSize", "resolution": "DataSize"}),
+    "JEOL": ("JEOL sidecar", {"beam_kv": "CM_ACCEL_VOLT", "detector": "CM_SIGNAL", "working_distance_mm": "SM_WD",
+                              "pixel_size_m": "SM_MICRON_MARKER / SM_MICRON_BAR"}),
+}
+
 _METRES = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "µm": 1e-6, "μm": 1e-6, "nm": 1e-9, "pm": 1e-12, "å": 1e-10}
 
 
@@ -38,7 +53,7 @@ def from_text(text):
     """Instrument facts from an FEI, Zeiss, Tescan, Hitachi or JEOL block of text, or {} where it is none of them.
 
     Keys as far as the text has them: vendor, beam ("electron"/"ion"), beam_kv, detector, signal, working_distance_mm,
-    field_width_m, pixel_size_m (dy, dx), pixel_size_source, resolution (width, height), databar_height, notes (list).
+    field_width_m, pixel_size_m (dy, dx), pixel_size_source, resolution (width, height), databar_height, notes (list), sources ({key: where it stands}).
     """
     if "[User]" in text or "[Scan]" in text:
         facts = _fei(_ini(text))
@@ -53,7 +68,9 @@ def from_text(text):
     else:
         return {}
     facts = {key: value for key, value in facts.items() if value is not None}
-    facts["notes"] = _field_width_agrees(facts)
+    facts["notes"] = field_width_agrees(facts)
+    place, entries = _ENTRIES[facts["vendor"]]
+    facts["sources"] = {key: f"{place} {entry}" for key, entry in entries.items() if key in facts}
     return facts
 
 
@@ -171,7 +188,7 @@ def _common(vendor, detector, pixel, source, **more):
             "pixel_size_source": source if pixel else None, **more}
 
 
-def _field_width_agrees(facts):
+def field_width_agrees(facts):
     """A note where field width / pixels is not the pixel size (microscopes round the width to three digits or so)."""
     pixel, width, resolution = (facts.get(k) for k in ("pixel_size_m", "field_width_m", "resolution"))
     if not (pixel and width and resolution):

@@ -79,6 +79,7 @@ def test_zeiss_tag_gives_pixel_size_with_all_digits():
     assert (facts["vendor"], facts["beam_kv"], facts["detector"], facts["signal"]) == ("Zeiss", 20.0, "InLens", "SE")
     assert facts["working_distance_mm"] == pytest.approx(6.2)
     assert got.notes == []
+    assert facts["sources"]["beam_kv"].startswith("Zeiss tag 34118 AP_ACTUALKV") and set(facts["sources"]) >= {"detector", "working_distance_mm", "pixel_size_m"}
 
 
 def test_fei_tag_gives_pixel_size_beam_and_databar(tmp_path):
