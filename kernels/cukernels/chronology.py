@@ -168,7 +168,10 @@ def _walk_all(items, seed, sample, lost):
 
 @njit(cache=True, nogil=True)
 def _walk(items, seed, sample, i, change):
-    T, t, piece, draw = len(change), 0, items.first[i], np.uint64(1)
+    T, t, draw = len(change), 0, np.uint64(1)
+    begin, power = items.begin[items.first[i]:items.first[i + 1]], items.power[items.first[i]:items.first[i + 1]]
+    chance, left = items.chance[items.level[i]:items.level[i + 1]], items.left[items.level[i]:items.level[i + 1]]
+    fail, back, season, piece = items.fail[i], items.back[i], items.season[i], 0
     base = np.uint64(items.stream[i]) << _32
     a, b, c, d = philox(seed, sample, base)
     out = unit(a, b) < items.start[i]
@@ -178,24 +181,24 @@ def _walk(items, seed, sample, i, change):
         wait = -log_same_bits(unit(c, d) if draw & _ONE else unit(a, b))
         draw += _ONE
         if out:
-            until = _leave(t, wait, items.back[i], T)
-            piece = _mark(items, i, piece, t, until, change, _left(items, i, seed, sample, base | _LEVEL | draw))
-        elif items.season[i] >= 0:
-            until = _leave_season(t, wait, items.seasons[items.season[i]])
+            until = _leave(t, wait, back, T)
+            share = _left(chance, left, seed, sample, base | _LEVEL | draw) if len(chance) else 0.0
+            piece = _mark(begin, power, piece, t, until, change, share)
+        elif season >= 0:
+            until = _leave_season(t, wait, items.seasons[season])
         else:
-            until = _leave(t, wait, items.fail[i], T)
+            until = _leave(t, wait, fail, T)
         t, out = until, not out
 
 
 @njit(cache=True, nogil=True)
-def _left(items, i, seed, sample, number):
-    """The share of its power that the item keeps through this stay out."""
-    if items.level[i] < items.level[i + 1]:
-        a, b, _, _ = philox(seed, sample, number)
-        u = unit(a, b)
-        for level in range(items.level[i], items.level[i + 1]):
-            if u < items.chance[level]:
-                return items.left[level]
+def _left(chance, left, seed, sample, number):
+    """The share of its power that an item with derated levels keeps through this stay out."""
+    a, b, _, _ = philox(seed, sample, number)
+    u = unit(a, b)
+    for level in range(len(chance)):
+        if u < chance[level]:
+            return left[level]
     return 0.0
 
 
@@ -221,20 +224,20 @@ def _leave_season(t, wait, sums):
 
 
 @njit(cache=True, nogil=True)
-def _mark(items, i, piece, t, until, change, left):
+def _mark(begin, power, piece, t, until, change, left):
     """Power lost in hours t .. until, as changes. Returns the piece of hour t, from which the next search goes on."""
-    last, T = items.first[i + 1] - 1, len(change)
-    while piece < last and items.begin[piece + 1] <= t:
+    last, T = len(begin) - 1, len(change)
+    while piece < last and begin[piece + 1] <= t:
         piece += 1
     p, now = piece, np.int32(0)
     while True:
-        lost = items.power[p] - np.int32(items.power[p] * left + 0.5)
+        lost = power[p] - np.int32(power[p] * left + 0.5) if left > 0.0 else power[p]
         change[t] += lost - now
         now = lost
-        if p == last or items.begin[p + 1] >= until:
+        if p == last or begin[p + 1] >= until:
             break
         p += 1
-        t = items.begin[p]
+        t = begin[p]
     if until < T:
         change[until] -= now
     return piece
