@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.optimize
 import scipy.sparse
-from cukernels import residual_deficit
+from cukernels import cuts, residual_deficit
 from cukernels.backend import to_host
 from cukernels.cuts import split_shortage
 
@@ -44,6 +44,16 @@ def test_limits_of_every_hour(xp):
     limits = np.array([[50.0, np.inf], [0, 5], [20, 0], [50, np.inf]])
     unserved, _ = split(xp, [[-90, 30, 40]] * 4, [[0, 40, 40]] * 4, [0, 1], [1, 2], limits, limits)
     np.testing.assert_array_equal(unserved.sum(1), [20, 70, 50, 20])
+
+
+@pytest.mark.parametrize("mix", [cuts._mix, lambda count: np.ones(count, np.uint64)])  # the second: rows of one sum share a number
+def test_patterns_of_limits(monkeypatch, mix):
+    monkeypatch.setattr(cuts, "_mix", mix)
+    rng = np.random.default_rng(0)
+    for rows in (rng.integers(0, 5, (500, 6)), rng.integers(0, 2**50, (500, 6))):
+        patterns, which = cuts._patterns(rows)
+        np.testing.assert_array_equal(patterns[np.ravel(which)], rows)
+        assert len(patterns) == len(np.unique(rows, axis=0))
 
 
 @pytest.mark.parametrize("R, E", [(2, 1), (5, 7), (8, 12), (12, 20)])

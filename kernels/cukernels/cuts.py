@@ -68,7 +68,7 @@ def _cut_tables(xp, tail, head, forward, backward, K, R):
     rows = xp.concatenate([xp.broadcast_to(a, (K if forward.ndim + backward.ndim > 2 else 1, len(tail))) for a in limits], axis=1)
     which = np.zeros(K, np.int32)
     if len(rows) == K and K > 1:
-        patterns, which = np.unique(to_host(rows), axis=0, return_inverse=True)
+        patterns, which = _patterns(to_host(rows))
         rows = xp.asarray(patterns)
     sets = xp.arange(2**R)
     cuts = xp.zeros((len(rows), 2**R), np.int64)
@@ -77,6 +77,22 @@ def _cut_tables(xp, tail, head, forward, backward, K, R):
         has_a, has_b = (sets >> a) & 1, (sets >> b) & 1
         cuts += rows[:, e, None] * (has_b > has_a) + rows[:, len(ends) + e, None] * (has_a > has_b)
     return xp.minimum(cuts, _NO_LIMIT), xp.asarray(which.ravel().astype(np.int32))
+
+
+def _mix(count):
+    """(count,) odd uint64 without pattern (G. L. Steele, D. Lea, C. H. Flood, OOPSLA 2014: the finaliser of SplitMix)."""
+    z = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        z = (z ^ (z >> np.uint64(shift))) * np.uint64(factor)
+    return z | np.uint64(1)
+
+
+def _patterns(rows):
+    """As np.unique of rows, in any order: by one number for each row, by all of them where two rows share it."""
+    _, first, which = np.unique((rows.astype(np.uint64) * _mix(rows.shape[1])).sum(axis=1, dtype=np.uint64), return_index=True, return_inverse=True)
+    if (rows[first][which] == rows).all():
+        return rows[first], which
+    return np.unique(rows, axis=0, return_inverse=True)
 
 
 @njit(cache=True, nogil=True)
