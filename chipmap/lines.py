@@ -3,7 +3,7 @@
 import numpy as np
 from cukernels.backend import NotConverged
 
-from chipmap.metrology import FLANK, LONG, REACH, STEEP_DEG, edge_places, roughness
+from chipmap.metrology import FLANK, LONG, REACH, STEEP_DEG, edge_blur, edge_places, roughness
 
 ROWS = 64       # of a line, at least, for its roughness to be asked for
 SMOOTH = 31     # rows over which the drawn edge is averaged to say where to look for the true one
@@ -15,7 +15,7 @@ def measure_lines(grey, objects, pixel_size_m):
     """Sizes of every object that is a straight line along rows or columns, as a dict of columns (COLUMNS).
 
     grey: (H, W), the picture the edges are taken from. objects: `objects.Objects` with NumPy labels. pixel_size_m: (dy, dx).
-    Roughness (one standard deviation, free of detection noise, exponent fixed at 0.5) is NaN for lines shorter than 64
+    Roughness (one standard deviation, free of detection noise and of the blur along the edge, exponent fixed at 0.5) is NaN for lines shorter than 64
     rows and where the edge's own power does not show above the noise. cd_sd_nm and pitch_sd_nm hold what roughness and
     noise leave in the mean; the pixel size's own error, and the shift by a bright rim, come on top.
     """
@@ -43,8 +43,9 @@ def _measure(grey, objects, k, pixel_size_m):
     mask = labels[rows] == k
     left, right = mask.argmax(axis=1).astype(float), mask.shape[1] - mask[:, ::-1].argmax(axis=1).astype(float)
     gap = _gap(labels[rows], left, right)
+    expected = _smoothed(left), _smoothed(right)
     try:
-        left, right = edge_places(picture[rows], _smoothed(left), _smoothed(right), min(REACH, gap - FLANK))
+        left, right = edge_places(picture[rows], *expected, min(REACH, gap - FLANK))
     except ValueError:
         return []
     step, scale = along * 1e9, across * 1e9
@@ -54,11 +55,13 @@ def _measure(grey, objects, k, pixel_size_m):
     upright_share = 1 / np.hypot(1, lean)
     return [{"object": int(k), "material": objects.table["material"][k], "direction": "y" if upright else "x", "rows": len(rows),
              "first": start[0] + rows[0], "last": start[0] + rows[-1], "left": (start[1] + left) * scale, "right": (start[1] + right) * scale,
-             "lean": upright_share, **_sizes(left * scale * upright_share, right * scale * upright_share, step / upright_share)}]
+             "lean": upright_share,
+             **_sizes(left * scale * upright_share, right * scale * upright_share, step / upright_share, picture[rows], expected, scale)}]
 
 
-def _sizes(left, right, step):
-    """Critical dimension and roughness of one line, from its edges in nm, `step` nm apart."""
+def _sizes(left, right, step, picture, expected, scale):
+    """Critical dimension and roughness of one line, from its edges in nm, `step` nm apart; the microscope's blur, which
+    smooths the edges along their length too, is found from the grey across them and taken off."""
     width = right - left
     facts = {"cd_nm": width.mean(), "cd_sd_nm": width.std() / np.sqrt(len(width)), "noise_nm": np.nan,
              "lwr_nm": np.nan, "lwr_sd_nm": np.nan, "ler_left_nm": np.nan, "ler_right_nm": np.nan,
@@ -66,7 +69,9 @@ def _sizes(left, right, step):
     if len(width) < ROWS:
         return facts
     try:
-        fits = [roughness(_detrended(trace), step, 0.5) for trace in (width, left, right)]
+        rough = [roughness(_detrended(trace), step, 0.5).sigma for trace in (left, right)]
+        blur = scale * np.mean([_blur(picture, place, sigma / scale) for place, sigma in zip(expected, rough)])
+        fits = [roughness(_detrended(trace), step, 0.5, blur) for trace in (width, left, right)]
     except NotConverged:
         return facts
     lwr = fits[0]
@@ -76,6 +81,14 @@ def _sizes(left, right, step):
     return facts | {"cd_sd_nm": np.sqrt(lwr.sigma ** 2 / independent + lwr.noise ** 2 / len(width)),
                     "lwr_nm": lwr.sigma, "lwr_sd_nm": lwr.sigma_sd, "ler_left_nm": fits[1].sigma, "ler_right_nm": fits[2].sigma,
                     "correlation_nm": lwr.correlation, "correlation_sd_nm": lwr.correlation_sd, "noise_nm": lwr.noise}
+
+
+def _blur(picture, place, sigma):
+    """Pixels, 0 where the picture has no room for the edge's profile."""
+    first = np.rint(place).astype(int) - REACH
+    if first.min() < 0 or first.max() + 2 * REACH > picture.shape[1]:
+        return 0.0
+    return edge_blur(picture, place, sigma)
 
 
 def _pitch(line, lines):
