@@ -8,6 +8,7 @@ import pandas as pd
 from gridmap import InputError
 
 MISSING = ("nan", "na", "n/a", "null", "none", ".")       # EIA writes "." for a figure it withholds or lacks
+GROUPED = r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?"
 UNKNOWN = -999999
 POWER = re.compile(r"^\s*([\d.,]+)\s*([kMGT]?)Wp?\s*$")
 MW = {"k": 1e-3, "M": 1.0, "G": 1e3, "T": 1e6, "": 1e-6}
@@ -42,7 +43,8 @@ def texts(column):
 def numbers(path, column, first_row=1):
     if pd.api.types.is_numeric_dtype(column):
         return column.astype(float)
-    text = texts(column).str.replace(",", "")
+    text = texts(column)
+    text = text.mask(text.str.fullmatch(GROUPED), text.str.replace(",", ""))      # "12,5" is no twelve thousand five hundred
     found = pd.to_numeric(text.where(text.ne(""), None), errors="coerce").astype(float)
     _refuse(path, column, found.isna() & text.ne("") & ~text.str.lower().isin(MISSING), first_row, "is not a number; correct the cell")
     return found

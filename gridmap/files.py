@@ -13,6 +13,8 @@ NOTES = 5                       # rows above the titles of a sheet that may be n
 VECTOR = (".geojson", ".json", ".gpkg", ".shp", ".fgb", ".kml", ".zip", ".gml")
 OSM = (".osm", ".pbf")
 EXCEL = (".xlsx", ".xlsm", ".xls")
+SEPARATORS = (",", ";", "\t", "|")
+DECIMAL_COMMA = r"^(-?\d+),(\d+)$"
 TAG = re.compile(r'"((?:[^"\\]|\\.)*)"=>"((?:[^"\\]|\\.)*)"')       # of the hstore text in which GDAL keeps OpenStreetMap's tags
 CUT_OFF = re.compile(rb'"exceededTransferLimit"\s*:\s*true')
 PAGE = 1000                     # feature servers stop at a multiple of this
@@ -72,7 +74,7 @@ def _sheets(path):
             if len(raw):
                 yield name, _titled(raw)
     elif suffix in (".csv", ".txt", ".tsv"):
-        yield "", _text(path, "\t" if suffix == ".tsv" else ",")
+        yield "", _text(path)
     else:
         raise InputError(f"{path}: files ending in {suffix or 'nothing'} are not read; give CSV, Excel, Parquet, GeoPackage, Shapefile or GeoJSON")
 
@@ -106,15 +108,19 @@ def _with_tags(frame):
     return frame.drop(columns="other_tags").join(tags.drop(columns=[c for c in tags if c in frame]))
 
 
-def _text(path, separator):
-    """A delimited file in UTF-8, with or without a byte order mark, or in Windows' western code page. Where a note of
+def _text(path):
+    """A file delimited by commas, semicolons (then with decimal commas, as in much of Europe), tabs or bars, in UTF-8, with or without a byte order mark, or in Windows' western code page. Where a note of
     fewer cells stands above the titles, the columns are numbered and the titles are a row."""
-    options = {"dtype": str, "keep_default_na": False, "sep": separator, "index_col": False, "encoding": _encoding(path)}
+    options = {"dtype": str, "keep_default_na": False, "index_col": False, "encoding": _encoding(path)}
+    with path.open(encoding=options["encoding"], newline="") as file:
+        head = file.readlines(1 << 16)[: NOTES + 1]
+    separator = options["sep"] = max(SEPARATORS, key=lambda mark: max((line.count(mark) for line in head), default=0))
     with path.open(encoding=options["encoding"], newline="") as file:
         widths = [len(cells) for cells in itertools.islice(csv.reader(file, delimiter=separator), NOTES + 1)]
     if widths and widths[0] < max(widths):
         options["names"] = [f"column {i + 1}" for i in range(max(widths))]
-    return pd.read_csv(path, **options)
+    frame = pd.read_csv(path, **options)
+    return frame.replace(DECIMAL_COMMA, r"\1.\2", regex=True) if separator == ";" else frame
 
 
 def _encoding(path):

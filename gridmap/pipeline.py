@@ -165,6 +165,8 @@ def _placed(config, folder, device, say):
             folder.read(path)
     for line in inspection.told(inputs.sources, {path.name for path in config.own_files.values()}):
         say(f"  {line}")
+    if inputs.own_lines and inputs.truncated:
+        say(f"  lines: {inputs.truncated}; do not take them for the whole grid")
     with folder.step("repair and place"):
         inputs = regroup.regroup(repair.repair(inputs, device=device), config.by)
         for path in regroup.given_files(config.by):

@@ -248,7 +248,7 @@ def with_hydro(plants, path, book, columns=None):
         mine = known[known["technology"].eq(technology)]
         usual = mine["mwh"].sum() / mine["summer_mw"].sum() if len(mine) else np.nan
         rows = plants["technology"].eq(technology)
-        plants.loc[rows, "river_factor"] = plants.loc[rows, "plant_id"].map(factor).fillna(usual)
+        plants.loc[rows, "river_factor"] = plants.loc[rows, "plant_id"].map(factor).astype(float).fillna(usual)
     return plants
 
 

@@ -295,6 +295,24 @@ def test_publisher_s_own_balance_file(tmp_path):
     assert str(hours[0]) == "2023-01-01 06:00:00" and hourly.tolist() == [[1000, 1010]]
 
 
+def test_semicolons_and_decimal_commas(tmp_path):
+    """As a European spreadsheet saves it; and a comma that groups no thousands is no number elsewhere."""
+    got, _ = plants(tmp_path, "eu.csv", "plant_id;technology;nameplate_mw;lon;lat\n1;Coal;12,5;-99,5;41,25\n2;Coal;1000;-98,5;41,5\n")
+    assert got[["nameplate_mw", "lon", "lat"]].values.tolist() == [[12.5, -99.5, 41.25], [1000, -98.5, 41.5]]
+    for text in ("plant_id\ttechnology\tnameplate_mw\n1\tCoal\t\"1,250.5\"\n", "plant_id|technology|nameplate_mw\n1|Coal|1250.5\n"):
+        assert plants(tmp_path, "t.txt", text)[0]["nameplate_mw"].tolist() == [1250.5]
+    with pytest.raises(InputError, match="row 1.*'12,5' is not a number"):
+        plants(tmp_path, "us.csv", 'plant_id,technology,nameplate_mw\n1,Coal,"12,5"\n')
+
+
+def test_a_sheet_of_wind_alone(tmp_path):
+    """A file with no hydro, no storage and no coordinates: placed by county, the river list has nothing to say."""
+    (tmp_path / "wind.csv").write_text("Plant Code,Plant Name,State,County,Generator ID,Status,Technology,Prime Mover,Nameplate Capacity (MW),Summer Capacity (MW)\n"
+                                       "999999,New,CO,Weld,W1,OP,Onshore Wind Turbine,WT,100,100\n")
+    placed = repair.repair(read.load(config.from_options(None, plants=tmp_path / "wind.csv")))
+    assert placed.regions["region_id"].iloc[placed.plants["region"].iloc[0]] == "08123" and np.isnan(placed.plants["river_factor"].iloc[0])
+
+
 # The bundled files' own traps (each is in the data as published)
 
 
