@@ -1,5 +1,6 @@
 """Objects named by all evidence there is: grey, X-rays, contacts; parts of phases that differ part; what stays open is said."""
 
+import contextlib
 import json
 
 import numpy as np
@@ -10,6 +11,7 @@ from chipmap import eta, materials, output, phantom, pipeline
 from chipmap.identify import identify, load_process
 from chipmap.naming import name_by_object, onto
 from chipmap.objects import find_objects
+from chipmap.page.runs import open_run
 from chipmap.segment import Phases
 from chipmap.xray_maps import XrayMaps
 from chipmap.xray_place import Placement
@@ -113,5 +115,7 @@ def test_a_run_with_element_maps(tmp_path):
     placed = results["naming"]["xray"]["placement_px"]
     assert abs(placed["scale_x"] - 4) < 0.15 and abs(placed["scale_y"] - 4) < 0.15
     assert "candidates" in (tmp_path / "out" / "objects.csv").read_text().splitlines()[0]
+    _, again = open_run(tmp_path / "out", tmp_path / "opened", lambda name: contextlib.nullcontext())     # as `chipmap serve` does
+    assert [again.naming.of(k)["candidates"] for k in range(len(again.objects))] == [entry["candidates"] for entry in naming["objects"]]
 
 
