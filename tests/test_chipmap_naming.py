@@ -11,6 +11,8 @@ from chipmap import eta, materials, output, phantom, pipeline
 from chipmap.identify import identify, load_process
 from chipmap.naming import name_by_object, onto
 from chipmap.objects import find_objects
+from chipmap.page.documents import Document
+from chipmap.page.probe import probe
 from chipmap.page.runs import open_run
 from chipmap.segment import Phases
 from chipmap.xray_maps import XrayMaps
@@ -115,7 +117,10 @@ def test_a_run_with_element_maps(tmp_path):
     placed = results["naming"]["xray"]["placement_px"]
     assert abs(placed["scale_x"] - 4) < 0.15 and abs(placed["scale_y"] - 4) < 0.15
     assert "candidates" in (tmp_path / "out" / "objects.csv").read_text().splitlines()[0]
-    _, again = open_run(tmp_path / "out", tmp_path / "opened", lambda name: contextlib.nullcontext())     # as `chipmap serve` does
+    opened, again = open_run(tmp_path / "out", tmp_path / "opened", lambda name: contextlib.nullcontext())     # as `chipmap serve` does
+    document = Document("x", opened, again, 1)
+    row, column = np.argwhere(again.objects.labels == next(e["object"] for e in naming["objects"] if e.get("xray")))[0]
+    assert any("by mass" in sentence for sentence in probe(document, int(column), int(row))["material"]["evidence"])
     assert [again.naming.of(k)["candidates"] for k in range(len(again.objects))] == [entry["candidates"] for entry in naming["objects"]]
 
 

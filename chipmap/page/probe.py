@@ -75,9 +75,11 @@ def _evidence(entry):
 
 
 def _words(facts):
-    """What an object's X-rays say, as far as it is short."""
-    return "; ".join(f"{key.replace('_', ' ')} {value if not isinstance(value, float) else format(value, '.3g')}" for key, value in facts.items()
-                     if isinstance(value, str | int | float))[:300]
+    """What an object's X-rays say: composition with its errors, and what their lines cannot tell apart."""
+    shares = sorted(facts["composition"].items(), key=lambda pair: -pair[1]["mass_share"])
+    told = ", ".join(f"{element} {100 * s['mass_share']:.1f} ± {100 * s['standard_uncertainty']:.1f} %" for element, s in shares[:6]) or "no element is certain"
+    apart = "; ".join(map(str, facts["not_told_apart"][:3]))
+    return f"{told} by mass, from {facts['map_pixels']} pixels of the maps" + (f"; not told apart: {apart}" if apart else "")
 
 
 def _object(analysis, at):
