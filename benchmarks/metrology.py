@@ -71,7 +71,7 @@ def roughness_rows(sets=12):
 
 def line_rows(pictures=30):
     """Critical dimension and pitch of lines through the whole pipeline, over SNR, blur and width."""
-    cd, pitch = [], []
+    cd, pitch, rough = [], [], {"lwr": [], "correlation": []}
     for seed in range(pictures):
         rng = np.random.default_rng(seed)
         width, apart = rng.uniform(14, 24), rng.uniform(44, 56)
@@ -79,6 +79,9 @@ def line_rows(pictures=30):
         objects = find_objects(segment(image, 2).labels, ["SiO2", "Cu"], (2e-9, 2e-9))
         table = measure_lines(image, objects, (2e-9, 2e-9))
         for i in np.flatnonzero(table["material"] == "Cu"):
+            for name, true_nm in (("lwr", 2 * 0.8 * np.sqrt(2)), ("correlation", 30.0)):
+                if np.isfinite(table[f"{name}_nm"][i]):
+                    rough[name].append((table[f"{name}_nm"][i] - true_nm, table[f"{name}_sd_nm"][i]))
             nearest = np.argmin(np.abs(true["centre"] - objects.table["x_nm"][table["object"][i]] / 2))
             cd.append((table["cd_nm"][i] - 2 * width, table["cd_sd_nm"][i]))     # of a line without end: roughness counts
             beside = np.abs(np.diff(true["centre"]))[[max(nearest - 1, 0), min(nearest, len(true["centre"]) - 2)]].min() * 2
@@ -86,6 +89,9 @@ def line_rows(pictures=30):
     for name, found in (("critical dimension", cd), ("pitch", pitch)):
         error, sd = np.array(found).T
         yield _row(f"{name} of rough lines, {len(error)} lines at SNR 3-15, nm at 2 nm pixels", error, error / sd, None, None)
+    for name, title in (("lwr", "line width roughness (2.26 nm)"), ("correlation", "its correlation length (30 nm)")):
+        error, sd = np.array(rough[name]).T
+        yield _row(f"{title}, each of {len(error)} lines 1.2 um long, blur found from the picture, nm", error, error / sd, None, None)
 
 
 def layout_rows():

@@ -120,7 +120,9 @@ def _of_run(path, drawn, folder):
                          "which of them the layout draws")
     mask = np.isin(labels, [names.index(name) for name in wanted])
     sure = np.where(mask, confidence, 1 - confidence).astype(np.float32)
-    return Seen(path.name, sure, mask, sure, size, wanted)
+    picture = path / "picture.ome.tif"
+    grey = tifffile.imread(folder.read(picture)) if picture.exists() else sure
+    return Seen(path.name, grey if grey.shape == mask.shape else sure, mask, sure, size, wanted)
 
 
 def _is_metal(name):
