@@ -6,8 +6,9 @@ from cukernels.backend import NotConverged, array_module, to_host
 from chipmap import InputError
 from chipmap.answer import Answer, Picture, by_object, nothing
 from chipmap.nets import find_nets
-from chipmap.physics import CLOSE, UNNAMED, conductivity
+from chipmap.physics import CLOSE, UNNAMED, conductivity, flux_density
 from chipmap.solve import capacitance
+from chipmap.solve.confidence import energy_changes
 
 EPSILON_0 = 8.8541878128e-12    # F/m, CODATA 2018
 MOST = 4            # nets that are conductors where the user names none
@@ -44,10 +45,10 @@ def charge(sample, named=None, margin=0):
         return nothing(f"no charge: {error}")
     except ValueError as error:
         raise InputError(str(error)) from None
-    return _answer(sample, solved, lower, upper, fixed, net, conducts, margin)
+    return _answer(sample, solved, lower, upper, relative, conductors, fixed, net, conducts, margin)
 
 
-def _answer(sample, solved, lower, upper, fixed, net, conducts, margin):
+def _answer(sample, solved, lower, upper, relative, conductors, fixed, net, conducts, margin):
     xp = array_module(sample.objects)
     dy, dx = sample.pixel_size_m
     inside = np.s_[margin:-margin, margin:-margin] if margin else np.s_[:, :]
@@ -55,10 +56,12 @@ def _answer(sample, solved, lower, upper, fixed, net, conducts, margin):
     field = _field(xp, potential, dx, dy)
     size = xp.hypot(field[..., 0], field[..., 1])
     value = EPSILON_0 * solved.value
+    sigma, why = _doubt(sample, solved, relative, conductors, inside)
     titles = [f"net {n}" for n in fixed]
     objects = [int(np.flatnonzero(net == n)[0]) for n in fixed]
     facts = {
-        "capacitance_matrix": {"value": value.tolist(), "lower": lower.tolist(), "upper": upper.tolist(), "unit": "F/m", "table": "capacitance.csv",
+        "capacitance_matrix": {"value": value.tolist(), "lower": lower.tolist(), "upper": upper.tolist(), **({"sigma": None, "why_no_sigma": why} if why else {"sigma": sigma.tolist()}),
+                               "unit": "F/m", "table": "capacitance.csv",
                                "meaning": "charge on conductor i at 1 V on conductor j and 0 V on the others, a metre of depth"},
         "conductors": [{"net": int(n), "first_object": o} for n, o in zip(fixed, objects)],
         "floating_nets": int(len(set(net[net >= 0].tolist())) - len(fixed)),
@@ -78,8 +81,24 @@ def _answer(sample, solved, lower, upper, fixed, net, conducts, margin):
                   [Picture("electric_field.png", size, "electric field", "V/m", f"charge: {titles[0]} at 1 V, {', '.join(titles[1:])} at 0", "magma", 0.999)])
 
 
+def _doubt(sample, solved, relative, conductors, inside):
+    """((K, K) standard deviations from where edges are, F/m, "") to first order, or (None, why)."""
+    if sample.measured is None:
+        return None, "no grey values to measure the edges by"
+    xp, (dy, dx) = array_module(relative), sample.pixel_size_m
+    edges, seen = sample.measured.edges, sample.measured.seen
+    perfect = to_host(conductors) > 0
+    k = xp.where(conductors > 0, 0, relative)
+    fluxes = (xp.moveaxis(flux_density(k, u[inside], dx, dy), -1, 0) for u in solved.network.potential)
+    change = energy_changes(edges, np.where(perfect, 0.0, to_host(relative)), perfect, edges.weight * dx * dy, list(fluxes))
+    own = np.abs(np.einsum("fkk->f", change))
+    if own[~seen.measured].sum() > 0.5 * own.sum():
+        return None, "the picture does not show the edges: the phases' grey levels differ by less than the noise"
+    count = change.shape[1]
+    return EPSILON_0 * np.array([[seen.doubt(change[:, i, j]) for j in range(count)] for i in range(count)]), ""
+
+
 def _field(xp, potential, dx, dy):
-    from chipmap.physics import flux_density
     return flux_density(xp.ones(tuple(n - 1 for n in potential.shape)), potential, dx, dy)
 
 

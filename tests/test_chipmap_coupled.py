@@ -116,3 +116,33 @@ def test_an_insulator_without_permittivity_names_the_remedy():
     sample = Sample(plates(), np.array([1, 0, 1, 0, 1]), [["SiO2"], ["Cu"]], np.ones(5), (2e-9, 1e-9), Library(["SiO2.relative_permittivity=0"]))
     with pytest.raises(InputError, match="relative_permittivity"):
         charge(sample, "0,4")
+
+
+def test_sigma_of_a_capacitance_is_that_of_plates_whose_edges_are_known_so_well():
+    """C = w / d: each face known to sd pixels, independent along it: relative sqrt(2 / columns) sd / d."""
+    from scipy.ndimage import gaussian_filter
+
+    from chipmap.uncertainty import measure
+    objects = np.zeros((60, 48), int)
+    objects[20:40], objects[40:] = 1, 2
+    objects[:20] = 0
+    phase, noise = np.array([1, 0, 1]), 8.0
+    grey = gaussian_filter(np.array([60.0, 160.0])[phase][objects], 1.0) + noise * np.random.default_rng(0).standard_normal(objects.shape)
+    seen = measure(grey, objects, phase, np.array([60.0, 160.0]), noise, (2e-9, 2e-9))
+    sample = Sample(objects, phase, [["SiO2"], ["Cu"]], np.ones(3), (2e-9, 2e-9), Library(), None, seen)
+    told = charge(sample, "0,2").facts["capacitance_matrix"]
+    value, sigma = np.array(told["value"]), np.array(told["sigma"])
+    sd = seen.seen.sd[seen.edges.weight > 0.5].mean()
+    levels = np.hypot(*seen.seen.by_source).mean() if seen.seen.by_source.size else 0.0
+    assert sigma[0, 0] / value[0, 0] == pytest.approx(np.sqrt(2 / 48) * sd / 20, rel=0.1, abs=2.5 * levels / 20)
+    np.testing.assert_allclose(sigma, sigma[0, 0], rtol=1e-6)
+    assert charge(Sample(objects, phase, [["SiO2"], ["Cu"]], np.ones(3), (2e-9, 2e-9)), "0,2").facts["capacitance_matrix"]["sigma"] is None
+
+
+def test_without_a_path_there_is_nothing_to_couple():
+    sample = bar()
+    sample.objects[:, 90:110] = 1
+    sample = Sample(sample.objects, np.array([0, 1]), [["Cu"], ["SiO2"]], np.ones(2), sample.pixel_size_m, Library())
+    assert "no conductor joins terminals left and right" in coupled(sample, None, 1e-3, "left", "left x,bottom y", "strain").note
+    with pytest.raises(InputError, match="no conductor joins terminals left and right: name terminals of one net"):
+        coupled(sample, "left,right", 1e-3, "left", "left x,bottom y", "strain")

@@ -42,25 +42,7 @@ class Doubtful:
 
         flux: (L, 2, H, W), x first, of fields with their potentials held.
         """
-        inside, outside = (self.edges.row, self.edges.column), self.edges.beyond
-        flux = np.moveaxis(to_host(flux), 1, -1)
-        one, other = (flux[:, rows, columns] for rows, columns in (inside, outside))
-        ka, kb = self.k[inside], self.k[outside]
-        inverse_a, inverse_b = (np.divide(1.0, k, out=np.zeros_like(k), where=k > 0) for k in (ka, kb))
-        inverse_a, inverse_b = np.where(self.perfect[inside], 0, inverse_a), np.where(self.perfect[outside], 0, inverse_b)
-        turned = self.edges.normal[:, ::-1] * (1, -1)
-        across_a, across_b = (np.einsum("lfc,fc->fl", q, self.edges.normal) for q in (one, other))
-        along_a, along_b = (np.einsum("lfc,fc->fl", q, turned) * r[:, None] for q, r in ((one, inverse_a), (other, inverse_b)))
-        # a perfect conductor has the flux of its neighbour, an insulator its neighbour's field
-        hard_a, hard_b = self.perfect[inside], self.perfect[outside]
-        across_a, across_b = np.where(hard_a[:, None], across_b, across_a), np.where(hard_b[:, None], across_a, across_b)
-        along_a, along_b = (np.where((hard_a | hard_b)[:, None], 0, a) for a in (along_a, along_b))
-        blank_a, blank_b = (ka == 0) & ~hard_a, (kb == 0) & ~hard_b
-        along_a, along_b = np.where(blank_a[:, None], along_b, along_a), np.where(blank_b[:, None], along_a, along_b)
-        conducts = ~(blank_a | blank_b)
-        along, through = _products(along_a, along_b), _products(across_a, across_b) * conducts[:, None, None]
-        jump = np.where(hard_a | hard_b, 0, ka - kb)
-        return (jump[:, None, None] * along + (inverse_b - inverse_a)[:, None, None] * through) * self.area[:, None, None]
+        return energy_changes(self.edges, self.k, self.perfect, self.area, flux)
 
     def sigma(self, changes):
         """Standard deviation of results with these changes (F, ...) for each pixel that an edge moves."""
@@ -72,6 +54,29 @@ class Doubtful:
         for n in range(count):
             moved = self.sd * (self._along @ normal(seed, n, np.arange(len(self.sd))))
             yield moved_tensors(self.edges, moved.clip(-REACH, REACH), self.k)
+
+
+def energy_changes(edges, k, perfect, area, flux):
+    """(F, L, L) change of the energies of L fields, and of each two of them, for each pixel that a face of the edges moves.
+
+    edges: `chipmap.edges.Edges`. k: (H, W) NumPy conductivity. perfect: (H, W) bool NumPy, perfect conductors, where k is not
+    read. area: (F,), that each face sweeps. flux: L times (2, H, W), x first, of fields with their potentials held.
+    """
+    inside, outside = (edges.row, edges.column), edges.beyond
+    one, other = (np.array([to_host(q)[:, at[0], at[1]].T for q in flux]) for at in (inside, outside))
+    ka, kb, hard_a, hard_b = k[inside], k[outside], perfect[inside], perfect[outside]
+    inverse_a, inverse_b = (np.divide(1.0, side, out=np.zeros_like(side), where=(side > 0) & ~hard) for side, hard in ((ka, hard_a), (kb, hard_b)))
+    turned = edges.normal[:, ::-1] * (1, -1)
+    across_a, across_b = (np.einsum("lfc,fc->fl", q, edges.normal) for q in (one, other))
+    along_a, along_b = (np.einsum("lfc,fc->fl", q, turned) * r[:, None] for q, r in ((one, inverse_a), (other, inverse_b)))
+    # a perfect conductor has the flux of its neighbour, an insulator its neighbour's field
+    across_a, across_b = np.where(hard_a[:, None], across_b, across_a), np.where(hard_b[:, None], across_a, across_b)
+    along_a, along_b = (np.where((hard_a | hard_b)[:, None], 0, a) for a in (along_a, along_b))
+    blank_a, blank_b = (ka == 0) & ~hard_a, (kb == 0) & ~hard_b
+    along_a, along_b = np.where(blank_a[:, None], along_b, along_a), np.where(blank_b[:, None], along_a, along_b)
+    along, through = _products(along_a, along_b), _products(across_a, across_b) * ~(blank_a | blank_b)[:, None, None]
+    jump = np.where(hard_a | hard_b, 0, ka - kb)
+    return (jump[:, None, None] * along + (inverse_b - inverse_a)[:, None, None] * through) * area[:, None, None]
 
 
 def sampled(doubtful, samples, seed, solve):
