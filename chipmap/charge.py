@@ -8,7 +8,7 @@ from chipmap.answer import Answer, Picture, by_object, nothing
 from chipmap.nets import find_nets
 from chipmap.physics import CLOSE, UNNAMED, conductivity, flux_density
 from chipmap.solve import capacitance
-from chipmap.solve.confidence import energy_changes
+from chipmap.uncertainty import energy_sigma
 
 EPSILON_0 = 8.8541878128e-12    # F/m, CODATA 2018
 MOST = 4            # nets that are conductors where the user names none
@@ -83,19 +83,11 @@ def _answer(sample, solved, lower, upper, relative, conductors, fixed, net, cond
 
 def _doubt(sample, solved, relative, conductors, inside):
     """((K, K) standard deviations from where edges are, F/m, "") to first order, or (None, why)."""
-    if sample.measured is None:
-        return None, "no grey values to measure the edges by"
     xp, (dy, dx) = array_module(relative), sample.pixel_size_m
-    edges, seen = sample.measured.edges, sample.measured.seen
-    perfect = to_host(conductors) > 0
     k = xp.where(conductors > 0, 0, relative)
-    fluxes = (xp.moveaxis(flux_density(k, u[inside], dx, dy), -1, 0) for u in solved.network.potential)
-    change = energy_changes(edges, np.where(perfect, 0.0, to_host(relative)), perfect, edges.weight * dx * dy, list(fluxes))
-    own = np.abs(np.einsum("fkk->f", change))
-    if own[~seen.measured].sum() > 0.5 * own.sum():
-        return None, "the picture does not show the edges: the phases' grey levels differ by less than the noise"
-    count = change.shape[1]
-    return EPSILON_0 * np.array([[seen.doubt(change[:, i, j]) for j in range(count)] for i in range(count)]), ""
+    fluxes = [xp.moveaxis(flux_density(k, u[inside], dx, dy), -1, 0) for u in solved.network.potential]
+    sigma, why = energy_sigma(sample, k, conductors > 0, fluxes)
+    return (None if sigma is None else EPSILON_0 * sigma), why
 
 
 def _field(xp, potential, dx, dy):

@@ -10,6 +10,7 @@ along their course, and the problem is solved again.
 from dataclasses import dataclass
 
 import numpy as np
+from cukernels.backend import to_host
 from cukernels.philox import normal, uniform
 
 from chipmap.edges import SMOOTH, displacement, find_edges, moved_tensors, smooth
@@ -81,6 +82,26 @@ def doubt(measured, k, density, spread, shares, phase, pixel_size_m, solve, samp
     inner = (value - 1.959964 * edges_sd, value + 1.959964 * edges_sd)
     return Doubt(float(value), edges_sd, inner, float(results.std()), (min(outer[0], inner[0]), max(outer[1], inner[1])),
                  by_object(edges, change, len(phase)) / value, drawn)
+
+
+def energy_sigma(sample, k, perfect, flux):
+    """((L, L) standard deviations, from where edges are, of the energies of L fields and of each two of them, ""), to first
+    order, or (None, why not).
+
+    sample: `library.Sample`. k: (H, W) conductivity. perfect: (H, W) bool, perfect conductors. flux: L times (2, H, W), x
+    first, with the potentials held, or the sources, where the energy changes the other way round.
+    """
+    from chipmap.solve.confidence import energy_changes
+    if sample.measured is None:
+        return None, "no grey values to measure the edges by"
+    edges, seen = sample.measured.edges, sample.measured.seen
+    dy, dx = sample.pixel_size_m
+    change = energy_changes(edges, to_host(k), to_host(perfect), edges.weight * dx * dy, flux)
+    own = np.abs(np.einsum("fkk->f", change))
+    if own[~seen.measured].sum() > 0.5 * own.sum():
+        return None, "the picture does not show the edges: the phases' grey levels differ by less than the noise"
+    count = change.shape[1]
+    return np.array([[seen.doubt(change[:, i, j]) for j in range(count)] for i in range(count)]), ""
 
 
 def displaced(measured, count, seed=0):

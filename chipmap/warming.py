@@ -10,6 +10,7 @@ from chipmap.answer import Answer, Picture, at_pixels, by_object, nothing
 from chipmap.physics import UNNAMED, flux_density
 from chipmap.solve import thermal_resistance, transient
 from chipmap.solve.junction import SIDES, spread, surroundings
+from chipmap.uncertainty import energy_sigma
 
 STEP = 3e-3         # largest error of a time step, share of the largest change
 MOMENTS = 5         # from the start to the end of the pulse, and as many after it
@@ -33,9 +34,11 @@ def junction(sample, heater, cold, film):
         return nothing(f"no junction: {error}")
     except ValueError as error:
         raise InputError(f"heater {heater}: {error}") from None
-    rise = at_pixels(solved.temperature)
+    rise, flux = at_pixels(solved.temperature), flux_density(k, solved.temperature, dx, dy)
+    sigma, why = energy_sigma(sample, k, xp.zeros(k.shape, bool), [xp.moveaxis(flux, -1, 0)])
     facts = {
         "thermal_resistance": {"value": solved.value, "lower": solved.lower, "upper": upper, "unit": "K m/W",
+                               "sigma": None if sigma is None else float(sigma[0, 0]), "why_no_sigma": why,
                                "meaning": "mean rise of the heater for each watt that spreads evenly in it; divide by the depth",
                                "why_no_upper": None if upper is not None else "a side convects"},
         "peak": {"value": solved.peak, "unit": "K m/W", "lower": None, "upper": None},
@@ -46,7 +49,7 @@ def junction(sample, heater, cold, film):
         facts["thermal_resistance"] |= {"of_the_layer_k_w": solved.value / sample.thickness_m, "thickness_m": sample.thickness_m}
     columns = by_object(sample.objects, len(sample.phase), mean_rise_k_m_w=rise, highest_rise_k_m_w=rise)
     return Answer(facts, {"rise_per_power_k_m_w": solved.temperature},
-                  {"heat_flux_per_power_1_m": flux_density(k, solved.temperature, dx, dy)}, columns,
+                  {"heat_flux_per_power_1_m": flux}, columns,
                   pictures=[Picture("junction.png", rise, "temperature rise for each W/m", "K m/W", f"heat from object {heater}; {_shown(sides, films)}")])
 
 

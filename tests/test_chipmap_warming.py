@@ -34,6 +34,26 @@ def test_junction_of_a_bar():
     assert one["upper"] is None and one["value"] == pytest.approx(1 / (1e6 * width) + (length / 2 + length / 6) / (K * width), rel=1e-3)
 
 
+def test_sigma_of_a_junction_is_what_moved_edges_do():
+    """A heater over copper over oxide: the edge below the copper one pixel down, solved again, against the first order."""
+    from scipy.ndimage import gaussian_filter
+
+    from chipmap.uncertainty import measure
+    def stack(at):
+        objects = np.zeros((40, 30), int)
+        objects[10:at], objects[at:] = 1, 2
+        return objects
+    phase, levels = np.array([1, 1, 0]), np.array([60.0, 160.0])
+    grey = gaussian_filter(levels[phase][stack(25)], 1.0) + 5 * np.random.default_rng(0).standard_normal((40, 30))
+    seen = measure(grey, stack(25), phase, levels, 5.0, (DX, DX))
+    found = [junction(Sample(stack(at), phase, [["SiO2"], ["Cu"]], np.ones(3), (DX, DX), Library(), None, seen if at == 25 else None), "0", "bottom", "")
+             .facts["thermal_resistance"] for at in (25, 26)]
+    slope = found[1]["value"] - found[0]["value"]                                 # for one pixel of the whole edge
+    own = seen.edges.row == 24
+    assert found[0]["sigma"] == pytest.approx(abs(slope) * seen.seen.doubt(own / own.sum()), rel=0.05)
+    assert found[1]["sigma"] is None and "grey values" in found[1]["why_no_sigma"]
+
+
 def test_pulse_of_a_bar_is_the_series():
     """Carslaw and Jaeger 3.4: held at one end, heated evenly."""
     scale = (NX * DX)**2 * CAPACITY / K
