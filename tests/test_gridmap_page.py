@@ -291,3 +291,31 @@ def test_two_tabs_do_not_disturb_each_other(small, browser):
         other.evaluate("page.go(1)")
         until(other, "document.querySelector('[data-short]').dataset.short === '80'")
         assert float(one.get_attribute("[data-short]", "data-short")) > 80 and other.locator("#answer").count() == 0
+
+
+def test_region_sets_are_switched(browser, tmp_path_factory):
+    """By state, and hexagons where they can be had: the page follows, in one tab and not in the other."""
+    need_pages()
+    from cupages import server
+
+    from gridmap.page import app, system
+    folder = tmp_path_factory.mktemp("states")
+    source = small_grid.write(folder)
+    regions = json.loads((folder / "regions.geojson").read_text())
+    for feature in regions["features"]:
+        feature["properties"]["state"] = "WE" if feature["properties"]["region_id"] in "AD" else "EA"
+    (folder / "regions.geojson").write_text(json.dumps(regions))
+    made = app.create(config.from_options(source), wait=True)
+    assert made.state.site.system.sets == ["county", "state"]       # zones, groups ... are unknown of these regions
+    with server.running(made) as address:
+        with opened(browser, f"{address}/#row=1&region=C") as page:
+            ready(page)
+            page.click("#sets button:has-text('State')")
+            until(page, "page.state.by === 'state' && page.state.set.ids.length === 2")
+            page.wait_for_selector("#pockets")
+            assert page.evaluate("page.state.hour.columns.supply.length") == 2 and page.evaluate("page.state.region") is None
+        # joined regions hide what their parts lack: WE has 300 of 150 MW, and may send 160 to EA, which lacks 150
+        head, columns = unpack(ask(address, f"/api/hour?by=state&row={small_grid.PEAK}")[1])
+        assert columns["unserved"] == pytest.approx([0, 0]) and head["totals"]["supply"] == pytest.approx(450)
+    found = system.cells_of(config.Config())
+    assert "raster:100km" in found and system.cells_of(config.from_options(source)) == []

@@ -30,6 +30,16 @@ def test_wheel_holds_the_packages_whole(wheel):
                 assert f"{package}/{path.relative_to(folder).as_posix()}" in inside
 
 
+def test_wheel_carries_the_pages(wheel):
+    """What a browser needs is inside with its licences, so that the installed commands need no network."""
+    from browsing import need_pages
+    need_pages()
+    inside = set(zipfile.ZipFile(wheel).namelist())
+    for name in ("maplibre-gl.mjs", "maplibre-gl-worker.mjs", "maplibre-gl.css", "maplibre-gl-LICENSE.txt", "uPlot.mjs", "uPlot-LICENSE.txt"):
+        assert f"cupages/static/vendor/{name}" in inside
+    assert {"gridmap/page/static/index.html", "gridmap/page/static/main.mjs", "chipmap/page/static/index.html"} <= inside
+
+
 def test_wheel_is_small(wheel):
     assert wheel.stat().st_size < 16e6
 

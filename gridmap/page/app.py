@@ -49,7 +49,7 @@ class Site:
             runs.check_inputs(run, inputs.files)
         self.step = "checking and placing every plant"
         inputs = repair.repair(inputs)
-        made = System(inputs, self.config.by, self.config.basis)
+        made = System(self.config, inputs)
         self.step = f"joining regions by {self.config.by} and solving the peak hour"
         view = made.view()
         view.hour(view.peak)

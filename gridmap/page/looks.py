@@ -27,9 +27,9 @@ def metrics(view):
         "share": _shown("Deficit, % of demand", "Deficit, share of demand", "%", "hour", SHARES, "The same share for all regions of a pocket."),
         "surplus": _shown("Surplus after flows", "Surplus after flows", "MW", "hour", having(peak.spare), "What plants could still give once all flows are served."),
         "confidence": _shown("Confidence in data", "Confidence in the data", "0 to 1", "still", CONFIDENCES, "Product of the factors of the reasons against it; ranks, no probability."),
-        "change": _shown("Scenario change", "Change by the scenario", "MW", "scenario", changing(), "Demand not served, after less before. Red is worse."),
+        "change": _shown("Scenario", "Change by the scenario", "MW", "scenario", changing(), "Demand not served, after less before. Red is worse."),
         "short": _shown("Hours short", "Hours short in the year", "h", "year", style.HOURS, "Hours in which the region lacks power after flows."),
-        "energy": _shown("Unserved energy", "Unserved in the year", "% of energy", "year", style.ENERGY_SHARES, ""),
+        "energy": _shown("Energy short", "Unserved in the year", "% of energy", "year", style.ENERGY_SHARES, ""),
         "lole": _shown("LOLE", "Loss of load (LOLE)", "h a year", "adequacy", style.LOLE, "Mean over drawn years with units failing at random."),
         "eue": _shown("EUE", "Energy not served (EUE)", "ppm of demand", "adequacy", style.NEUE, "Mean over drawn years with units failing at random."),
     }

@@ -5,16 +5,33 @@ Everything is what the command line computes, by the same functions: `supply`, `
 
 import collections
 import functools
+import importlib.util
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from cukernels import residual_deficit
 
-from gridmap import InputError, capacity, chronicle, confidence, flow, hours, regroup, scenario, supply, year
+from gridmap import (
+    InputError,
+    capacity,
+    chronicle,
+    confidence,
+    flow,
+    hours,
+    read,
+    regroup,
+    repair,
+    scenario,
+    supply,
+    year,
+)
+from gridmap.grids import is_grid
 
 HOURS_KEPT = 48
+HEXAGONS, SQUARES = ("h3:3", "h3:4"), ("raster:100km",)
+MOST_PREPARED = 300_000_000     # bytes of supply kept for a region set
 WORST = 10          # hours in which a scenario is tried besides the one on the screen
 
 
@@ -103,7 +120,12 @@ class View:
         return found
 
     def prepare(self):
-        """What the plants can give in every hour, month by month, the peak's first: then an hour needs only its flows."""
+        """What the plants can give in every hour, month by month, the peak's first: then an hour needs only its flows.
+
+        Nothing where that would take more than MOST_PREPARED: an hour's supply is then worked out when it is asked for.
+        """
+        if 8 * self.count * len(self.inputs.demand.hours) > MOST_PREPARED:
+            return
         months = year.months_of(self.inputs.demand.hours)
         peak = str(self.inputs.demand.hours[self.peak].to_period("M"))
         for month in sorted(months, key=lambda m: m != peak):
@@ -169,7 +191,7 @@ class View:
         demand = np.asarray(self.inputs.demand.weights[[region]] @ self.inputs.demand.hourly).ravel()
         plants = self.inputs.plants
         here = plants[plants["region"] == region]
-        own = scenario.replace(self.inputs, plants=here.assign(region=0), regions=self.inputs.regions.iloc[[region]])
+        own = replace(self.inputs, plants=here.assign(region=0), regions=self.inputs.regions.iloc[[region]])
         mw = supply.hourly_supply(own, self.inputs.demand.hours, self.basis)[:, 0]
         unserved = np.full(len(demand), np.nan)
         if self.told is not None:
@@ -184,23 +206,35 @@ class View:
 
 
 class System:
-    """A config's system with its region sets, each made when it is first asked for."""
+    """A config's system with its region sets, each made when it is first asked for. base: its read.Inputs after repair."""
 
-    def __init__(self, base, by, basis):
-        self.base, self.basis, self.first = base, basis, by
-        self.sets = sets_of(base)
-        self._views, self._lock = {}, threading.RLock()
+    def __init__(self, config, base):
+        self.config, self.base, self.basis, self.first = config, base, config.basis, config.by
+        self.sets = [config.by] if is_grid(config.by) else sets_of(base) + cells_of(config)
+        self._views, self._making = {}, {by: threading.Lock() for by in self.sets}
 
     def view(self, by=None):
         by = by or self.first
         if by not in self.sets:
             raise InputError(f"there is no region set {str(by)[:40]!r} of this system; it has {', '.join(self.sets)}")
-        with self._lock:
+        with self._making[by]:      # one lock a set: the others answer meanwhile
             if by not in self._views:
-                made = self._views[by] = View(regroup.regroup(self.base, by), by, self.basis)
+                made = self._views[by] = View(self._inputs(by), by, self.basis)
                 if by != self.first:
                     threading.Thread(target=made.prepare, daemon=True).start()
             return self._views[by]
+
+    def _inputs(self, by):
+        if is_grid(by) and by != self.first:
+            return repair.repair(read.load(replace(self.config, by=by)))        # cells are laid over the land when it is read
+        return regroup.regroup(self.base, by)
+
+
+def cells_of(config):
+    """The cells that are offered besides: hexagons where the library h3 is there, squares; of the bundled land only."""
+    if config.own_files:
+        return []
+    return [*(HEXAGONS if importlib.util.find_spec("h3") else ()), *SQUARES]
 
 
 def sets_of(inputs):

@@ -140,7 +140,7 @@ export class Atlas {
     for (const place of places) {
       if (taken.length >= most) break;
       const {x, y} = this.map.project(place.at);
-      const width = 7 * Math.max(place.name.length, place.says.length) + 8, area = [x - width / 2, y - 18, x + width / 2, y + 18];
+      const width = 7 * Math.max(place.name.length, place.says.length) + 8, area = [x - width / 2, y - 44, x + width / 2, y - 4];
       if (area[0] < 4 || area[1] < 4 || area[2] > box.width - 4 || area[3] > box.height - 4) continue;
       if (taken.some(t => area[0] < t[2] && t[0] < area[2] && area[1] < t[3] && t[1] < area[3])) continue;
       taken.push(area);
@@ -150,7 +150,7 @@ export class Atlas {
       element.append(place.name, says);
       says.textContent = place.says;
       element.hidden = this.named === false;
-      this.markers.push(new maplibregl.Marker({element}).setLngLat(place.at).addTo(this.map));
+      this.markers.push(new maplibregl.Marker({element, anchor: "bottom", offset: [0, -6]}).setLngLat(place.at).addTo(this.map));
     }
   }
 

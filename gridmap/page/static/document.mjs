@@ -58,7 +58,7 @@ async function print() {
   Object.assign(c, {textAlign: "center", font: `600 ${12 * ratio}px system-ui, sans-serif`, lineWidth: 3 * ratio, strokeStyle: "#ffffff", fillStyle: "#111111", lineJoin: "round"});
   for (const m of atlas.named === false ? [] : atlas.markers) {
     const {x, y} = map.project(m.getLngLat());
-    [...m.getElement().childNodes].forEach((node, i) => { const at = [node.textContent, x * ratio, (y + 14 * i - 3) * ratio]; c.strokeText(...at); c.fillText(...at); });
+    [...m.getElement().childNodes].forEach((node, i) => { const at = [node.textContent, x * ratio, (y + 14 * i - 24) * ratio]; c.strokeText(...at); c.fillText(...at); });
   }
   $("#printed").src = canvas.toDataURL("image/png");
 }

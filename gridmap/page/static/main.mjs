@@ -143,7 +143,7 @@ async function setRegions(by) {
   if (by === state.by) return;
   await attempt(async () => {
     time.stop();
-    const message = say(`Joining regions by ${by} …`);
+    const message = say(by.includes(":") ? `Laying ${by} over the land: plants, demand and corridors are read again …` : `Joining regions by ${by} …`, "work");
     const before = state.by;
     state.by = by;
     try {
@@ -250,10 +250,10 @@ async function save(kind) {
 
 function buildHead() {
   const names = {county: "County", state: "State", zone: "Zone", area: "Demand area", group: "Group", nerc: "NERC region", interconnect: "Interconnect"};
-  const {sets} = state.about;
-  const buttons = () => fill($("#sets"), sets.length > 1 && el("div.segments", {}, sets.slice(0, 3).map(by => el("button", {type: "button", "aria-pressed": `${by === state.by}`, onclick: () => setRegions(by)}, names[by] ?? by))),
+  const {sets} = state.about, named = by => names[by] ?? by.replace(/^h3:/, "Hexagons, H3 resolution ").replace(/^raster:/, "Squares of ");
+  const buttons = () => fill($("#sets"), sets.length > 1 && el("div.segments", {}, sets.slice(0, 3).map(by => el("button", {type: "button", "aria-pressed": `${by === state.by}`, onclick: () => setRegions(by)}, named(by)))),
     sets.length > 3 && el("select", {"aria-label": "More region sets", onchange: event => event.target.value && setRegions(event.target.value)}, el("option", {value: ""}, "More …"),
-      sets.slice(3).map(by => el("option", {value: by, selected: by === state.by}, names[by] ?? by))));
+      sets.slice(3).map(by => el("option", {value: by, selected: by === state.by}, named(by)))));
   buttons();
   on("set", buttons);
   const help = keys({

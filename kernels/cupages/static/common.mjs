@@ -135,7 +135,7 @@ export async function showJob(panel, job, {after = 0} = {}) {
 
 // Messages
 
-/** Show a sentence for a while; kind "error" stays until it is closed. */
+/** Show a sentence for a while; kind "error" and "work" stay until they are closed. */
 export function say(sentence, kind = "note") {
   let shelf = $("#messages");
   if (!shelf) document.body.append(shelf = el("div", {id: "messages", role: "log", "aria-live": "polite"}));
@@ -143,7 +143,7 @@ export function say(sentence, kind = "note") {
   const message = el(`div.message.${kind}`, {role: kind === "error" ? "alert" : "status"},
     el("span", {}, text.charAt(0).toUpperCase() + text.slice(1)), el("button.quiet", {type: "button", "aria-label": "Close", onclick: () => message.remove()}, "×"));
   shelf.append(message);
-  if (kind !== "error") setTimeout(() => message.remove(), 6000);
+  if (kind !== "error" && kind !== "work") setTimeout(() => message.remove(), 6000);
   return message;
 }
 
