@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit, prange
 
 from .backend import array_module, grid, launch, on_device
+from .threads import in_pieces, processors
 
 FEATURES = "smooth", "gradient", "laplacian", "hessian", "structure", "dog"
 _BAND = 32  # rows of a band: its buffers stay in the cache
@@ -193,10 +194,16 @@ def _eigenvalues(xp, xx, xy, yy):
     return mean + root, mean - root
 
 
-@njit(cache=True, parallel=True)
 def _convolve_cpu(padded, half, odd, step, out):
+    # pieces of some 50 microseconds or more: waiting for each other in shorter ones costs more than it saves
+    parts = max(1, min(4 * processors(), out.size * len(half) // 2**20, len(out)))
+    in_pieces(_convolve_rows, [len(out) * n // parts for n in range(parts + 1)], padded, half, odd, step, out)
+
+
+@njit(cache=True, nogil=True)
+def _convolve_rows(padded, half, odd, step, out, first, last):
     pixels, pitch = padded.reshape(-1), padded.shape[1]
-    for y in prange(out.shape[0]):
+    for y in range(first, last):
         _convolve_line(pixels[y * pitch:], half, odd, step, out[y])
 
 
