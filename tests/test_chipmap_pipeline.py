@@ -166,8 +166,8 @@ def test_pictures_open(folder):
 def test_a_second_run_gives_the_same_files(folder, tmp_path):
     again = tmp_path / "again"
     pipeline.run(folder.parent / "drawn.png", again, pixel_size=f"{NM} nm", legend="bright=Cu dark=SiO2", device="cpu", say=lambda line: None)
-    for name in FILES - {"manifest.json", "labels.ome.tif", "objects.ome.tif", "confidence.ome.tif"}:     # OME files have an id of their own
-        if name != "layout.gds":    # GDSII holds the time of writing
+    for name in FILES - {"manifest.json"}:
+        if name != "layout.gds" and not name.endswith(".ome.tif"):    # GDSII holds the time of writing, OME files have an id of their own
             assert (folder / name).read_bytes() == (again / name).read_bytes(), name
 
 
