@@ -47,7 +47,8 @@ def simulate(system, samples, seed=0, *, sequential=True, groups=None, relative_
         raise InputError("stores need hours in their order: simulate with sequential=True, or leave out storage and responses")
     problem = draws.problem(system, sequential)
     names, members = places(system, groups or {})
-    make = lambda first, last: Tally(last - first, members, peaks(problem.margin, members), problem.demand.sum(0).max(), first)  # noqa: E731
+    peak = peaks(problem.margin, members)
+    make = lambda first, last: Tally(last - first, members, peak, problem.demand.sum(0).max(), first)  # noqa: E731
     tally, energy = make(0, samples), members @ problem.demand.sum(1) / KW
     expected = plate.Later(problem)
     found = lambda n: Result.of(names, len(system.regions), n, seed, tally, energy, expected)  # noqa: E731
@@ -101,7 +102,7 @@ def places(system, groups):
 
 def peaks(margin, members):
     """(P, T) bool: the hour of least margin of each day of 24 hours, the first of equals."""
-    margin = members @ margin
+    margin = np.stack([margin[rows].sum(axis=0) for rows in members])  # a product of whole numbers is no BLAS's: minutes for counties
     peak = np.zeros(margin.shape, bool)
     for day in range(0, margin.shape[1], 24):
         peak[np.arange(len(margin)), day + margin[:, day:day + 24].argmin(1)] = True
