@@ -13,12 +13,12 @@ from chipmap import drawn, eta, grey, materials
 from chipmap.phantom import Beam, take
 from chipmap.score import calibration_error
 
-DOSES, SEEDS, KV = (10, 30, 100, 300, 1000), 4, 20.0
+DOSES, SEEDS, KV = (10, 30, 100, 300, 1000), 10, 20.0
 BEAM = dict(edge=0.1, streaks=0.03, curtain=0.01, background=0.0)
 
 
 def rows():
-    drawing = drawn.stack(1.0, 600)
+    drawing = drawn.stack(1.0, 400)
     for measured, what in ((True, "coefficients measured on the instrument"), (False, "coefficients of the models")):
         judged = [one for dose in DOSES for seed in range(SEEDS) for one in _judged(drawing, dose, seed, measured)]
         yield _row(f"cross-section of nine materials, 10-1000 electrons a pixel, {what}", judged)

@@ -20,6 +20,7 @@ from chipmap import InputError
 from chipmap.bank import Bank, grey_levels, tiles
 from chipmap.score import brier, calibration_error
 from chipmap.segment import Phases
+from chipmap.strata import stacked
 
 FORMAT, VERSION = "chipmap classifier", 1
 TREES, DEPTH, LEAST = 64, 14, 5
@@ -69,10 +70,18 @@ class Classifier:
         """How many pixels around it a pixel's label depends on."""
         return self.bank.reach + RELAX_REACH
 
-    def phases(self, image):
-        """The classes as `segment.Phases`, numbered from dark to bright, and their names in that order."""
+    def phases(self, image, stack=None):
+        """The classes as `segment.Phases`, numbered from dark to bright, and their names in that order.
+
+        stack: names of all classes from top to bottom where they lie one above the other (`strata.stacked`).
+        """
         xp = array_module(image)
         labels, probability = self.predict(image)
+        if stack:
+            unknown = [name for name in stack if name not in self.classes]
+            if unknown:
+                raise InputError(f"the stack names {unknown[0]!r}, which is no class of the model: its classes are {', '.join(self.classes)}")
+            labels, probability = stacked(probability, [self.classes.index(name) for name in stack])
         here = [k for k in range(len(self.classes)) if bool((labels == k).any())]
         grey = [to_host(image[labels == k]).astype(float) for k in here]
         level = np.array([np.median(g) for g in grey])

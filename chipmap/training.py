@@ -38,14 +38,15 @@ def train_files(pictures, scribbles, out, classes=None, kind="planar", levels="p
     return classifier
 
 
-def phases_by_model(path, image, legend=None, phases=None):
+def phases_by_model(path, image, legend=None, phases=None, stack=None):
     """(`segment.Phases` of a picture by the classifier saved at `path`, legend for `identify`).
 
     The legend given stands; without one, classes that bear names of materials are their own legend. phases: a number the
-    user asked for, which a model does not take.
+    user asked for, which a model does not take. stack: names of all classes from top to bottom, with commas, where they lie
+    one above the other.
     """
     legend_of((), legend, phases)
-    found, names = load(path).phases(image)
+    found, names = load(path).phases(image, stack and [name.strip() for name in stack.split(",")])
     return found, legend_of(names, legend, phases)
 
 
