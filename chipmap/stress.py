@@ -41,17 +41,21 @@ class Stress:
 def effective_stiffness(E, nu, dx=1.0, dy=1.0, plane="strain", alpha=None):
     """Effective stiffness of the picture repeated for ever in both directions.
 
-    E, nu: (H, W) Young's modulus and Poisson's ratio of each pixel; E = 0 is a void. plane: "strain" or "stress".
+    E, nu: (H, W) Young's modulus and Poisson's ratio of each pixel, nu also a number; E = 0 is a void. plane: "strain" or
+    "stress".
     alpha: (H, W) linear expansion, 1/K, for `.expansion`. Returns `Stiffness`; NumPy or CuPy in, NumPy out.
     Raises ValueError for a property out of range, NotConverged where the solver stops early.
     """
+    xp = array_module(E, nu)
+    repeat = [2 if n == 1 else 1 for n in np.shape(E)]  # a circle needs two nodes
+    E, nu = xp.tile(xp.asarray(E), repeat), nu if np.ndim(nu) == 0 else xp.tile(xp.asarray(nu), repeat)
+    alpha = alpha if alpha is None or np.ndim(alpha) == 0 else xp.tile(xp.asarray(alpha), repeat)
     lam, mu = plane_moduli(E, nu, plane)
     operator = elasticity(lam, mu, dx, dy, periodic=(True, True))
-    xp = array_module(lam)
     unit = xp.broadcast_to(xp.eye(3)[:, :, None, None], (3, 3, *lam.shape))
     given = _stress(lam, mu, unit)  # of the three unit strains
     cases = given if alpha is None else xp.concatenate([given, -_free_stress(E, nu, alpha, 1.0, plane)[None]])
-    u, iterations = solve(operator, -divergence(operator, cases), tolerance=TOLERANCE)
+    u, iterations = solve(operator, -divergence(operator, cases), tolerance=TOLERANCE, least=_rounding(cases, operator))
     mean = to_host((cases + _stress(lam, mu, strain(operator, u))).mean(axis=(2, 3))).T
     value = (mean[:, :3] + mean[:, :3].T) / 2
     return Stiffness(value, iterations, None if alpha is None else -np.linalg.solve(value, mean[:, 3]))
@@ -74,7 +78,7 @@ class Solid:
         load = divergence(self.operator, free[None])
         if self._multigrid is None:
             self._multigrid = RigidMultigrid(self.operator)
-        u, iterations = solve(self.operator, load, tolerance=tolerance, multigrid=self._multigrid)
+        u, iterations = solve(self.operator, load, tolerance=tolerance, multigrid=self._multigrid, least=_rounding(free, self.operator))
         xx, yy, xy = _stress(self.lam, self.mu, strain(self.operator, u))[0] - free
         zz = xp.zeros_like(xx)
         if self.plane == "strain":
@@ -99,7 +103,8 @@ def thermal_stress(E, nu, alpha, temperature_change, dx=1.0, dy=1.0, plane="stra
 def plane_moduli(E, nu, plane):
     """The two Lame moduli of plane elasticity, (H, W) each; 0 where E is 0."""
     xp = array_module(E, nu)
-    E, nu = xp.asarray(E), xp.asarray(nu)
+    E, nu = xp.asarray(E, np.float64), xp.asarray(nu, np.float64)
+    nu = xp.broadcast_to(nu, E.shape) if nu.ndim == 0 else nu
     if plane not in ("strain", "stress"):
         raise ValueError(f"plane {plane!r} is unknown: use strain or stress")
     if E.ndim != 2 or E.shape != nu.shape:
@@ -115,6 +120,11 @@ def peak_bytes(shape, loads=1):
     """Memory that a solve on a picture of shape (H, W) takes at most beside its inputs: `thermal_stress` solves for one
     load, `effective_stiffness` for three, four with expansion. Measured; the hierarchy takes most of it."""
     return (shape[0] + 16) * (shape[1] + 16) * (390 + 135 * loads)
+
+
+def _rounding(stress, operator):
+    """What rounding leaves of nodal forces of stresses that balance."""
+    return 1e-14 * float(abs(stress).max()) * max(operator.dx, operator.dy)
 
 
 def _check(good, values, what, remedy):

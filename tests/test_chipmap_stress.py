@@ -277,3 +277,17 @@ def test_bad_arguments():
         thermal_stress(one, 0.3 * one, one, 1.0, fixed=["front"])
     with pytest.raises(ValueError, match="not a number"):
         thermal_stress(one, 0.3 * one, np.nan * one, 1.0)
+
+
+def test_forces_that_only_rounding_makes():
+    """A board of two by two pixels: the unit strains leave no force at any node but rounding; in any unit, as integers, as lists."""
+    E, nu = np.array([[1, 10], [10, 1]]), np.full((2, 2), 0.3)
+    want = effective_stiffness(E * 1.0, nu).value
+    assert 1 < want[0, 0] < 13.5 and want[0, 0] == pytest.approx(want[1, 1], rel=1e-9)
+    for same in (effective_stiffness(E, nu), effective_stiffness(E.tolist(), nu.tolist()), effective_stiffness(E.astype(np.float32), 0.3)):
+        np.testing.assert_allclose(same.value, want, rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(effective_stiffness(E * 1e9, nu, 1e-9, 1e-9).value, 1e9 * want, rtol=1e-8, atol=1)
+    got = effective_stiffness(E, nu, alpha=np.full((2, 2), 1e-5))
+    np.testing.assert_allclose(got.expansion[:2], 1.3e-5, rtol=1e-9)              # one material's: (1 + nu) alpha
+    row = effective_stiffness(np.array([[1.0, 10.0]]), 0.3).value
+    np.testing.assert_allclose(row, effective_stiffness(np.array([[1.0, 10.0]] * 3), 0.3).value, rtol=1e-8, atol=1e-12)

@@ -87,16 +87,16 @@ def elasticity(lam, mu, dx=1.0, dy=1.0, periodic=(False, False), fixed=None):
                       embed(free.astype(np.uint8), periodic))
 
 
-def solve(operator, load, given=None, tolerance=1e-8, limit=1000, multigrid=None):
+def solve(operator, load, given=None, tolerance=1e-8, limit=1000, multigrid=None, least=0.0):
     """Displacements under S loads: (u, iterations), u padded (S, 2, H' + 2, W' + 2) float64.
 
     load: padded nodal forces, float64, as from `divergence`. given: padded displacements to start from; those at fixed
     nodes stay. tolerance: of the energy norm of the error, against that of the start. multigrid: a `RigidMultigrid` of
-    this operator to use again. Raises NotConverged, also where forces on a part that is free to move do not balance.
+    this operator to use again. least: forces up to this size are rounding. Raises NotConverged, also where forces on a part that is free to move do not balance.
     """
     from .rigid import RigidMultigrid
     xp = array_module(load)
-    _check_balance(operator, load)
+    _check_balance(operator, load, least)
     start = xp.zeros_like(load) if given is None else given
     residual = xp.empty_like(load)
     _apply(operator, start, residual, False)
@@ -105,6 +105,7 @@ def solve(operator, load, given=None, tolerance=1e-8, limit=1000, multigrid=None
     cut_pad(residual)
     multigrid = RigidMultigrid(operator) if multigrid is None else multigrid
     size = abs(residual).max(axis=(1, 2, 3))
+    residual *= (size > least)[:, None, None, None]
     solution = conjugate_gradients(operator.apply, multigrid, residual, tolerance=tolerance, limit=limit)
     multigrid, residual = None, None
     u = wrap(start + solution.x, operator.periodic)
@@ -112,7 +113,7 @@ def solve(operator, load, given=None, tolerance=1e-8, limit=1000, multigrid=None
     left = forces(operator, u)
     xp.subtract(load, left, out=left)
     left *= operator.free
-    if bool((abs(cut_pad(left)).max(axis=(1, 2, 3)) > _LEFT * size).any()):
+    if bool((abs(cut_pad(left)).max(axis=(1, 2, 3)) > _LEFT * size + 1e3 * least).any()):
         raise NotConverged("a force is left over in the answer: parts that touch at corners only turn freely, hold them or balance the forces")
     return u, solution.iterations
 
@@ -185,13 +186,13 @@ def cut_pad(a):
     return a
 
 
-def _check_balance(operator, load):
+def _check_balance(operator, load, least):
     """Raise NotConverged where a piece can move as a rigid body, its fixed displacements kept, and the load works on that.
 
     Round a picture that wraps pieces only shift; elsewhere they also turn, about the middle of the picture.
     """
     labels, count = _node_pieces(operator)
-    work, effort = _works(operator, labels, count, interior(load))
+    work, effort = _works(operator, labels, count, interior(load), least)
     free = _free_motions(operator, labels, count)
     along, size = np.einsum("pmn,spm->spn", free, work), np.einsum("pmn,spm->spn", abs(free), effort)
     bad = np.argwhere((np.abs(along) > _BALANCED * size).any(axis=(0, 2)))
@@ -212,10 +213,11 @@ def _total(values, labels, count):
     return to_host(array_module(labels).bincount(labels.ravel(), weights=values.ravel(), minlength=count + 1))[1:]
 
 
-def _works(operator, labels, count, forces):
-    """(S, count, M) work of the forces on each piece along each rigid motion, and the same of sizes alone."""
+def _works(operator, labels, count, forces, least):
+    """(S, count, M) work of the forces on each piece along each rigid motion, and the same of sizes alone, rounding added."""
     work = [[_total(a * f[0] + b * f[1], labels, count) for a, b in _rigid(operator)] for f in forces]
-    effort = [[_total(abs(a * f[0]) + abs(b * f[1]), labels, count) for a, b in _rigid(operator)] for f in forces]
+    more = least / _BALANCED
+    effort = [[_total(abs(a) * (abs(f[0]) + more) + abs(b) * (abs(f[1]) + more), labels, count) for a, b in _rigid(operator)] for f in forces]
     return (np.array(part).swapaxes(1, 2) for part in (work, effort))
 
 
