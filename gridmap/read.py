@@ -7,7 +7,20 @@ import geopandas
 import numpy as np
 import pandas as pd
 
-from gridmap import InputError, demand, grids, ledger, limits, line_files, line_limits, overlay, regions, registries, supply, tables
+from gridmap import (
+    InputError,
+    demand,
+    grids,
+    ledger,
+    limits,
+    line_files,
+    line_limits,
+    overlay,
+    regions,
+    registries,
+    supply,
+    tables,
+)
 from gridmap import loads as large
 from gridmap.config import Config
 

@@ -6,7 +6,7 @@ import pytest
 import shapely
 from national import loaded, repaired, rule
 
-from gridmap import InputError, config, grids, hours, ledger, overlay, read, reach, repair
+from gridmap import InputError, config, grids, hours, ledger, overlay, reach, read, repair
 
 
 @pytest.fixture(scope="module")
