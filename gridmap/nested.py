@@ -100,7 +100,7 @@ def _share(row, flow, forward, backward, limit):
     carried = np.minimum(np.maximum(sign * flow, 0), own)
     carried *= min(1.0, limit / max(carried.sum(), SLACK_MW))
     room = own - carried
-    carried += room * min(1.0, (limit - carried.sum()) / max(room.sum(), SLACK_MW))
+    carried += np.maximum(room, 0) * np.clip((limit - carried.sum()) / max(room.sum(), SLACK_MW), 0, 1)
     forward[sign > 0] = carried[sign > 0]
     backward[sign < 0] = carried[sign < 0]
 
