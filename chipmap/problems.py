@@ -8,9 +8,9 @@ import numpy as np
 from chipmap import InputError, tags
 from chipmap.charge import charge
 from chipmap.coupled import coupled
+from chipmap.memory import needs
 from chipmap.nets import find_nets
 from chipmap.physics import CURRENT_V, conductivity, current, heat
-from chipmap.memory import needs
 from chipmap.stresses import stiffness, stress
 from chipmap.warming import junction, pulse
 

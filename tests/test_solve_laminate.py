@@ -76,9 +76,8 @@ def test_a_liner_of_five_counts_as_five():
     """Copper, 5 nm of tantalum, oxide on pixels of 4 nm, at any place of the liner: along and across exactly as thick."""
     for at in (0.0, 1.3, 2.5, 3.9):
         left, right = 40 + at, 45 + at
-        edges = 4.0 * np.arange(31)
-        covered = lambda a, b: (np.clip(edges[1:], a, b) - np.clip(edges[:-1], a, b)) / 4  # noqa: E731
-        copper, liner = covered(0, left), covered(left, right)
+        sides = 4.0 * np.arange(31)
+        copper, liner = (np.diff(np.clip(sides, a, b)) / 4 for a, b in ((0, left), (left, right)))
         cut = np.where((copper > 0) & (copper < 1), 1, 0)
         first, second = np.where(copper > 0, 60.0, 8.0), np.where(cut, 8.0, 1.4)
         share = np.where(cut, 1 - copper, np.where(copper == 1, 0, 1 - liner))

@@ -171,7 +171,6 @@ class Conductor:
         return conjugate_gradients(self._apply, self._precondition, None, u, tolerance)
 
     def _fed(self, sources, tolerance):
-        xp = array_module(self.operator.k)
         if bool((sources != 0)[..., self.floating].any()):
             raise ValueError("a source stands on an insulator or an island without a fixed node: move it or join the island")
         b = embed(sources.astype(np.float64) / self._scale, (False, False)) * self.operator.free

@@ -30,7 +30,6 @@ def terminal_bound(k, terminals, inflow, dx, dy, tolerance):
     perfect conductors, none touching another; all else about the picture is insulated. inflow: (L, H + 1, W + 1) current into the nodes of the terminals, in L
     patterns that should nearly span all that can flow: only how it splits over the parts of a terminal is used.
     """
-    xp = array_module(k)
     host_terminals, host_k = to_host(terminals), to_host(k)
     across, down = _carried(conducts(host_k), host_terminals, to_host(inflow))
     injected = _injected(across, down, host_terminals)
