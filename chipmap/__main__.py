@@ -79,6 +79,7 @@ def main():
 @click.option("--samples", type=click.IntRange(0, 10000), default=0, show_default=True,
               help="Solve heat and current again with so many draws of displaced edges, for their uncertainty; 0: to first order.")
 @click.option("--model", metavar="FILE", help="Phases by a classifier of `chipmap train`; classes named after materials are their own legend.")
+@click.option("--signal", type=click.Choice(["SE", "BSE"]), help="What the picture shows where its tags don't say: secondary electrons tell no atomic number.")
 @click.option("--stack", metavar="NAMES", help="The model's classes from top to bottom, as coating,SiO2,Si, where they lie one above the other all across.")
 @click.option("--xray", metavar="PATH", help="X-ray maps of the same field: a folder of element maps (Cu.tif, AgL.png ...), or a Velox .emd or Ripple .rpl.")
 @click.option("--xray-field", metavar="BOX", help="Where the maps lie on the picture, as left,top,right,bottom in pixels; default: where they look alike.")

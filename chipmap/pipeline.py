@@ -24,7 +24,7 @@ PACKAGES = ("cukernels-chipmap-gridmap", "numpy", "scipy", "numba", "tifffile", 
 
 def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, process=None, crop=None, simplify_px=0.0,
         physics="heat,current", settings=(), thickness=None, boundaries=None, model=None, correct=(), samples=0, also=(),
-        layers=None, liner=None, xray=None, xray_field=None, stack=None, device="auto", say=print):
+        layers=None, liner=None, xray=None, xray_field=None, stack=None, signal=None, device="auto", say=print):
     """One picture, from the file to the folder `out`.
 
     image: path. pixel_size: text with a unit, or None where the tags say it. phases, materials, legend, process, crop,
@@ -36,7 +36,7 @@ def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, p
     `liners.wanted_liner`. xray: a folder of
     element maps or a spectrum image (`xray_maps.read_xray`) of the same field; xray_field: where it lies, as
     "left,top,right,bottom", else it is laid on by likeness. stack: the model's classes from top to bottom, with commas, where
-    they lie one above the other. device: "auto", "cpu" or "cuda". say: called with a line a
+    they lie one above the other. signal: "SE" or "BSE" where the tags don't say. device: "auto", "cpu" or "cuda". say: called with a line a
     step and the headline.
     Returns what results.json holds. Raises InputError, DeviceError, FileExistsError before anything stands in `out`.
     """
@@ -44,7 +44,7 @@ def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, p
     options = {"image": str(image), "pixel_size": pixel_size, "phases": phases, "materials": materials, "legend": legend,
                "process": process, "crop": crop, "correct": correct, "simplify_px": simplify_px, "physics": physics, "settings": list(settings),
                "thickness": thickness, "model": model and str(model), "samples": samples, "also": list(also),
-               "layers": layers and str(layers), "liner": liner, "xray": xray and str(xray), "xray_field": xray_field, "stack": stack,
+               "layers": layers and str(layers), "liner": liner, "xray": xray and str(xray), "xray_field": xray_field, "stack": stack, "signal": signal,
                **vars(boundaries)}
     problems, library, places = chosen(physics), Library(settings), layers and read_layers(layers)
     thickness_m, wanted = parse_length(thickness) if thickness else None, liner and wanted_liner(liner)
@@ -67,7 +67,7 @@ def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, p
                 found, legend = phases_by_model(model, prepared.image, legend, phases, stack)
                 folder.read(model)
         with folder.step("materials"):
-            kv, signal = picture.instrument.get("beam_kv"), picture.instrument.get("signal")
+            kv, signal = picture.instrument.get("beam_kv"), signal or picture.instrument.get("signal")
             named = identify(found, prepared.image, materials, legend, process, kv, signal, more=xray is not None)
         maps, placed = None, None
         if xray:
