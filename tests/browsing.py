@@ -67,7 +67,7 @@ def opened(browser, address, expect=(), **options):
     """
     context = browser.new_context(viewport=SIZE, accept_downloads=True, **options)
     page = context.new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(60_000)
     errors, left = [], []
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
@@ -81,7 +81,7 @@ def opened(browser, address, expect=(), **options):
         context.close()
 
 
-def until(page, expression, seconds=30):
+def until(page, expression, seconds=60):
     """Wait until a JavaScript expression is true in the page. (Playwright's own waiting needs `eval`, which the pages forbid.)"""
     end = time.monotonic() + seconds
     while not (found := page.evaluate(expression)):
