@@ -10,7 +10,8 @@ export function buildTime(foot, {go}) {
   const play = el("button", {type: "button", title: "Play (space)", "aria-label": "Play", onclick: () => toggle()}, "▶");
   const step = el("select", {"aria-label": "Step", title: "How far one step goes"}, [[1, "1 h"], [3, "3 h"], [24, "1 day"], [168, "1 week"]].map(([v, t]) => el("option", {value: v}, t)));
   const slider = el("input", {type: "range", min: "0", max: `${state.about.hours - 1}`, step: "1", "aria-label": "Hour of the year", id: "slider"});
-  const plot = el("div.time-plot"), key = el("div.time-key", {}, el("span", {}, el("i", {style: {borderColor: "var(--accent)"}}), "demand"), el("span", {}, el("i.area", {style: {background: "var(--bad)"}}), "short after flows"), el("span", {}, el("i.tri"), "worst hours"));
+  const shortKey = el("span", {}, "short after flows");
+  const plot = el("div.time-plot"), key = el("div.time-key", {}, el("span", {}, el("i", {style: {borderColor: "var(--accent)"}}), "demand"), el("span", {}, el("i.area", {style: {background: "var(--bad)"}}), shortKey), el("span", {}, el("i.tri"), "worst hours"));
   fill(foot, el("div.time-buttons", {}, clock, el("div.row", {}, el("button", {type: "button", "aria-label": "One step back", onclick: () => go(state.row - Number(step.value))}, "◀"), play,
     el("button", {type: "button", "aria-label": "One step on", onclick: () => go(state.row + Number(step.value))}, "▶|"), step), worstRow), el("div.time-main", {}, plot, el("div.time-slider", {}, slider)));
   plot.append(key);
@@ -64,13 +65,13 @@ export function buildTime(foot, {go}) {
       worst = head.worst;
       const x = Array.from({length: columns.demand.length}, (_, row) => secondsOf(row));
       const gw = values => Array.from(values, v => Number.isFinite(v) ? v / 1000 : null);
-      const most = Math.max(...columns.demand) / 1000, short = gw(columns.unserved), top = Math.max(...short.map(v => v ?? 0), 1e-3);
+      const short = gw(columns.unserved), top = Math.max(...short.map(v => v ?? 0), 1e-3);
       drawn?.destroy();
       drawn = chart(plot, {time: true, data: [x, gw(columns.demand), short], series: [
         {label: "Demand", colour: "--accent", width: 1}, {label: "Short", scale: "short", colour: "--bad", fill: "--bad", width: 1}],
       axes: {y: {size: 60, values: (_, ticks) => ticks.map(t => `${t} GW`), space: 24}, x: {values: (_, ticks) => ticks.map(t => new Date(1000 * t).toLocaleDateString("en-US", {month: "short", ...(state.about.hours < 2000 || ticks[1] - ticks[0] < 86400 * 20 ? {day: "numeric"} : {}), timeZone: "UTC"})), space: 60}},
       options: {scales: {y: {range: (_, low, high) => [0, high * 1.06]}, short: {range: () => [0, top * 3.2]}}, cursor: {y: false, drag: {x: false, y: false}, points: {show: false}}, plugins: [marks]}});
-      drawn.most = most;
+      fill(shortKey, `short after flows, on a scale of its own: at most ${power(1000 * top)}`);
       fill(worstRow, el("small.soft", {}, head.solved ? "Worst" : "Peak"), [...worst].sort((a, b) => (columns.unserved[b] || columns.demand[b] / 1e6) - (columns.unserved[a] || columns.demand[a] / 1e6)).slice(0, 3).map(row => el("button", {type: "button", title: says(row), onclick: () => go(row)}, shortly(row))));
     },
   };
