@@ -53,7 +53,7 @@ def find_differences(found, cover, known, tolerance, least):
         for mask, numbers, window in _meetings(body, parts, pairs):
             _add(rows, marks, kind, mask & inner[window], window, numbers[1:] if kind == "short" else numbers[:1])
     lone = {"extra piece": np.setdiff1d(np.unique(bits[bits > 0]), touching[:, 0]), "missing piece": np.setdiff1d(np.unique(nets[nets > 0]), touching[:, 1])}
-    for kind, other, here, there in (("extra", nets, found, drawn), ("missing", bits, drawn, found)):
+    for kind, here, there in (("extra", found, drawn), ("missing", drawn, found)):
         _add_shapes(rows, marks, kind, here & ~_near(there, tolerance) & inner, bits if kind == "extra" else nets, nets, lone[f"{kind} piece"], least)
     counts = {"shorts": _extra_touches(touching[:, 0]), "opens": _extra_touches(touching[:, 1]),
               **{f"{kind.replace(' ', '_')}s": sum(row["kind"] == kind for row in rows) for kind in lone},

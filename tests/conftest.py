@@ -8,9 +8,8 @@ import browsing
 import hypothesis
 import numpy as np
 import pytest
-from emulator import fake_cupy, kernel_names, launched
-
 from cukernels import backend
+from emulator import fake_cupy, kernel_names, launched
 
 # a noisy machine or a first compilation is no failure
 hypothesis.settings.register_profile("here", deadline=None)

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-
 from cukernels import backend
 from cukernels.backend import array_module, choose_device, launch, on_device, to_device, to_host
 

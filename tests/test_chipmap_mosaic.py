@@ -8,10 +8,8 @@ import tifffile
 from scipy import ndimage
 
 from chipmap import InputError, mosaic, tiled
-from chipmap.bands import find_objects as by_bands
 from chipmap.classify import train
 from chipmap.identify import identify
-from chipmap.levels import find_levels
 from chipmap.objects import find_objects
 from chipmap.prepare import prepare
 from chipmap.pyramid import open_pyramid

@@ -56,7 +56,7 @@ def test_measured_spectra_name_their_materials(per_pixel, seed):
     """Ti and TiN stay a set: an edge stands in the Ti L lines, which lie over N K, so their shape is not known."""
     counts, objects = cube(per_pixel, seed)
     got = measure_objects(XrayMaps(counts, None, ENERGY, False, 20.0, ""), Placement(4, 4, 0, 0), objects, CANDIDATES)
-    for truth, best, sure, posterior in judged(got):
+    for truth, best, _, posterior in judged(got):
         assert best == truth or (truth == "Ti" and best == "TiN")
         if truth == "Ti":
             assert posterior["TiN"] > 0.05 and posterior["Ti"] > 0.05

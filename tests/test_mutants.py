@@ -6,9 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from emulator import kernel_names
-
 from cukernels import backend
+from emulator import kernel_names
 
 ROOT = pathlib.Path(__file__).parent.parent
 KERNELS = [(cu.stem, name) for cu in sorted(pathlib.Path(backend.__file__).parent.glob("*.cu"))

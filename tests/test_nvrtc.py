@@ -4,7 +4,6 @@ import ctypes
 import pathlib
 
 import pytest
-
 from cukernels import backend
 
 STEMS = sorted(p.stem for p in pathlib.Path(backend.__file__).parent.glob("*.cu"))

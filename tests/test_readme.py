@@ -31,6 +31,7 @@ def test_make_targets_exist(line):
 def test_options_exist(line):
     """Every option shown is one the command knows, and every file named is in the repository."""
     import importlib
+
     import click
     words = shlex.split(line)
     main = importlib.import_module(f"{words[0]}.__main__").main

@@ -28,7 +28,7 @@ class Solver:
     def shortages(self, seed, first, last):
         """sample, hour (K,), unserved (K, R) kW and what one area without limits and stores would lack, (K,) kW, of the hours
         in which some region lacks power of its own."""
-        R, samples = len(self.margin), self.move(np.arange(first, last))
+        samples = self.move(np.arange(first, last))
         if len(self.stores.region):
             sample, hour, lost, plate = self._short_despite_stores(seed, samples)
             lack = self.lack(hour, lost)
