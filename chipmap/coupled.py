@@ -7,6 +7,7 @@ from chipmap import InputError, terminals
 from chipmap.answer import Answer, Picture, at_pixels, by_object, nothing
 from chipmap.physics import UNNAMED, conductivity, flux_density
 from chipmap.solve import Conductor
+from chipmap.solve.conduction import TOLERANCE
 from chipmap.stresses import stress
 
 ROUNDS = 60
@@ -75,7 +76,7 @@ class _Heater:
         self.cold = cold
         self.sink = Conductor(self.thermal, self.dx, self.dy, cold)
         self.rise = xp.zeros(k0.shape)
-        self.potential = None
+        self.potential, self.electric, self.source, self.temperature = None, None, xp.zeros(held.shape[1:]), xp.zeros(held.shape[1:])
 
     def settle(self):
         """Rounds until the power stands still. Raises NotConverged, InputError for a runaway."""
@@ -90,7 +91,9 @@ class _Heater:
     def _round(self):
         xp = self.xp
         self.k = self.k0 / (1 + self.slope * self.rise)
-        electric = Conductor(self.k, self.dx, self.dy, self.held.any(axis=0))
+        if self.electric is None:
+            self.electric = Conductor(self.k, self.dx, self.dy, self.held.any(axis=0))
+        electric = self.electric.warmed(self.k)
         drive = self.volts * self.held[:1].astype(np.float64)
         solved = electric.solve(values=drive, start=None if self.potential is None else self.potential[None])
         self.potential, self.power = solved.potential[0], float(solved.power[0])
@@ -102,14 +105,22 @@ class _Heater:
             for columns in (np.s_[:-1], np.s_[1:]):
                 source[0, rows, columns] += heat / 4
         self.at_cold = float(xp.where(self.cold, source[0], 0).sum())   # what falls on a held node goes straight out
-        warmed = self.sink.solve(sources=xp.where(self.cold, 0, source))
-        self.temperature = warmed.potential[0]
-        self.out = self.at_cold - float(xp.where(self.cold, warmed.inflow[0], 0).sum())
+        self.temperature = self._warmer(xp.where(self.cold, 0, source[0]))
+        self.out = self.at_cold - float(xp.where(self.cold, self.sink.inflow(self.temperature[None])[0], 0).sum())
         self.rise = at_pixels(self.temperature)
         hottest = float(self.rise.max())
         if not hottest < HOTTEST_K:
             raise InputError(f"the current heats the picture by more than {HOTTEST_K:g} K: lower --voltage")
         return self.power
+
+
+    def _warmer(self, source):
+        """The temperature of a source: what it has more than the last one is solved for, as closely as the whole calls for."""
+        more, self.source = source - self.source, source
+        share = float(abs(more).max()) / max(float(abs(source).max()), 1e-300)
+        if share == 0:
+            return self.temperature
+        return self.temperature + self.sink.solve(sources=more[None], tolerance=min(TOLERANCE / share, 0.1)).potential[0]
 
 
 def _sides(cold):

@@ -16,7 +16,7 @@ CONDUCTOR_OHM_M = 1e-3      # what resists more is insulating here: its conducti
 SIDES = {0: "top to bottom", 1: "left to right"}
 HEAT_K = 1.0                # between the two sides; everything is linear in it
 CURRENT_V = 1e-3
-CLOSE, ROUGH = 1e-6, 1e-5   # of a field whose energy alone is used, which is then right to the square of it
+CLOSE, ROUGH = 1e-6, 3e-4   # of a field whose energy alone is used, which is then right to the square of it; ROUGH: for an interval
 MOST = 20                   # edge sensitivities in results.json
 UNNAMED = "not every phase has a material, name them with --materials, --legend or --process"
 
@@ -127,7 +127,7 @@ def _drive(sample, k, axes, drop, unit, drop_unit, flux_unit):
     density = flux_density(field, drop * solved.field, dx, dy)
     driven = Driven(k, drop * solved.field, density, _shares(sample, field, density))
     length, across = (field.shape[axis] * (dy, dx)[axis], field.shape[1 - axis] * (dy, dx)[1 - axis])
-    doubt = _doubt(sample, driven, field, drop, lambda k: conductance(k, axis=axis, dx=dx, dy=dy, tolerance=ROUGH).value, length / across)
+    doubt = _doubt(sample, driven, field, drop, _Again(dx, dy, _sides(array_module(field), field.shape, axis), solved.field, _contrast(field)), length / across)
     side = float(solved.value) * length / across
     facts = {
         "unit": unit,
@@ -189,7 +189,7 @@ def _between(sample, k, named, volts):
     driven = Driven(k, potential, density, _shares(sample, field, density))
     drive = held[:1].astype(np.float64)
     low = _between_bound(names, sample.objects, field, to_host(xp.where(held.any(axis=0), solved.inflow, 0)), dx, dy)
-    told_doubt = _doubt(sample, driven, field, volts, lambda k: Conductor(k, dx, dy, held.any(axis=0)).solve(values=drive, tolerance=ROUGH).power[0])
+    told_doubt = _doubt(sample, driven, field, volts, _Again(dx, dy, held.any(axis=0), solved.potential[0], _contrast(field), drive[0]))
     texts = [str(name) for name in names]
     shown = f"{texts[0]} against {', '.join(texts[1:])}"
     facts = {
@@ -209,6 +209,35 @@ def _between(sample, k, named, volts):
     if sample.thickness_m:
         facts["resistance"] |= {"of_the_layer_ohm": (resistance / sample.thickness_m).tolist(), "thickness_m": sample.thickness_m}
     return facts, driven
+
+
+class _Again:
+    """The power at unit drop of one drive after another conductivity, each solve from where the last one ended.
+
+    fixed: bool at the nodes that are held at `values`; potential: of the first conductivity; contrast: of the materials;
+    values: None for the potential's own.
+    """
+
+    def __init__(self, dx, dy, fixed, potential, contrast, values=None):
+        self.dx, self.dy, self.fixed, self.contrast, self.potential = dx, dy, fixed, contrast, potential[None]
+        self.values = self.potential if values is None else values[None]
+
+    def __call__(self, k):
+        solved = Conductor(k, self.dx, self.dy, self.fixed, contrast=self.contrast).solve(values=self.values, start=self.potential, tolerance=ROUGH)
+        self.potential = solved.potential
+        return solved.power[0]
+
+
+def _contrast(k):
+    return float(k.max()) / float(k[k > 0].min())
+
+
+def _sides(xp, shape, axis):
+    """(H+1, W+1) bool: the corners on the two sides that `axis` leads to."""
+    fixed = xp.zeros(tuple(n + 1 for n in shape), bool)
+    ends = fixed if axis == 0 else fixed.T
+    ends[0] = ends[-1] = True
+    return fixed
 
 
 def _between_bound(names, objects, field, inflow, dx, dy):

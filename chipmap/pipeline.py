@@ -1,5 +1,6 @@
 """`chipmap run`, as a sentence: one call a step."""
 
+import numpy as np
 from cukernels.backend import choose_device, to_host
 from cukernels.run import Run
 
@@ -76,8 +77,8 @@ def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, p
                 for file in files_of(xray):
                     folder.read(file)
         with folder.step("first overlay"):
-            report.draw_materials(folder.folder / "overlay.png", *map(to_host, (prepared.image, named.labels)), chip.shown_names(named),
-                                  to_host(named.confidence), picture)
+            first = to_host(named.labels), chip.shown_names(named), to_host(named.confidence)
+            report.draw_materials(folder.folder / "overlay.png", to_host(prepared.image), *first, picture)
             say(f"to be looked at: {folder.folder / 'overlay.png'}")
         with folder.step("objects"):
             found, named, naming = name_by_object(found, named, prepared.image - found.drift, process and load_process(process), kv, signal, maps, placed)
@@ -91,15 +92,16 @@ def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, p
         with folder.step("lines"):
             seen = chip.gather(picture, prepared, found, named, objects, sample, answers, onto(naming, objects.labels, found), maps, placed, liners)
             lines = measure_lines(seen.image, seen.objects, seen.pixel_size_m)
-        results = leave(folder, seen, lines, simplify_px, also, boundaries.plane, places)
+        results = leave(folder, seen, lines, simplify_px, also, boundaries.plane, places, first)
         folder.finish()
     for line in output.headline(results, out):
         say(line)
     return results
 
 
-def leave(folder, seen, lines, simplify_px=0.0, also=(), plane="strain", places=None):
-    """The files of a `run.Run` folder from what was seen (`chip.Chip`) and measured; returns what results.json holds."""
+def leave(folder, seen, lines, simplify_px=0.0, also=(), plane="strain", places=None, overlaid=None):
+    """The files of a `run.Run` folder from what was seen (`chip.Chip`) and measured; returns what results.json holds.
+    overlaid: (labels, names, confidence) that overlay.png shows already."""
     with folder.step("layout"):
         polygons = layout.outlines(seen.objects.labels, simplify_px)
         written = layout.write(folder.folder, polygons, seen.objects.table, seen.pixel_size_m, places, "oasis" in also)
@@ -107,7 +109,8 @@ def leave(folder, seen, lines, simplify_px=0.0, also=(), plane="strain", places=
         output.write_files(folder.folder, seen, lines, also, plane)
         results = output.write_results(folder.folder / "results.json", seen, lines, written)
     with folder.step("pictures"):
-        report.draw(folder.folder, seen)
+        same = overlaid and all(np.array_equal(a, b) for a, b in zip(overlaid, (seen.labels, seen.names, seen.confidence)))
+        report.draw(folder.folder, seen, same)
     return results
 
 

@@ -15,9 +15,10 @@ DIFFERENCE_COLOURS = {"short": "#e41a1c", "open": "#ff9d00", "extra piece": "#f7
 PREFIXES = ("f", "p", "n", "µ", "m", "", "k", "M", "G", "T")
 
 
-def draw(folder, seen):
-    """overlay.png, confidence.png and the pictures of every physics."""
-    draw_materials(folder / "overlay.png", seen.image, seen.labels, seen.names, seen.confidence, seen.picture)
+def draw(folder, seen, overlaid=False):
+    """overlay.png, unless that is `overlaid` already, confidence.png and the pictures of every physics."""
+    if not overlaid:
+        draw_materials(folder / "overlay.png", seen.image, seen.labels, seen.names, seen.confidence, seen.picture)
     draw_confidence(folder / "confidence.png", seen.confidence, seen.pixel_size_m)
     for answer in seen.answers.values():
         for picture in answer.pictures:
@@ -232,8 +233,8 @@ def _colour_bar(figure, axes, shown, label, extend):
 
 
 def _save(figure, path):
-    # Matplotlib's own version in the file would make equal pictures differ
-    figure.savefig(path, metadata={"Software": None})
+    # Matplotlib's own version in the file would make equal pictures differ; packing harder takes longer than drawing
+    figure.savefig(path, metadata={"Software": None}, pil_kwargs={"compress_level": 2})
 
 
 def _rgb(colour):

@@ -1,6 +1,7 @@
 """Conduction (heat, current, flux) through a picture: the general problem, side to side, and periodic."""
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -8,7 +9,7 @@ import numpy as np
 from cukernels.backend import array_module, to_host
 from cukernels.components import pieces
 from cukernels.krylov import conjugate_gradients
-from cukernels.multigrid import Multigrid
+from cukernels.multigrid import _HIGH, _HIGHEST, _LOWER, _LOWEST, Multigrid, _chebyshev
 from cukernels.stencil import PAD, apply, check_conductivity, conduction, conducts, embed, gradient, interior, powers
 
 from .confidence import CORRELATED, Doubtful, sampled
@@ -94,10 +95,10 @@ class Conductor:
     nodes are pixel corners, (H + 1, W + 1), one fewer along an axis that wraps. periodic: (along y, along x).
     film: conductance from each node to a surrounding at potential 0, >= 0 (a convecting side: coefficient times length).
     tied: int at the nodes, 0 or 1 .. G: those of one number share their potential; k is not read in pixels between them.
-    NumPy or CuPy. Raises ValueError for values or shapes out of this contract.
+    contrast: as of `hierarchy`. NumPy or CuPy. Raises ValueError for values or shapes out of this contract.
     """
 
-    def __init__(self, k, dx=1.0, dy=1.0, fixed=None, periodic=(False, False), film=None, tied=None):
+    def __init__(self, k, dx=1.0, dy=1.0, fixed=None, periodic=(False, False), film=None, tied=None, contrast=None):
         if tied is not None:
             k = stiffened(k, tied, periodic)
         whole = conduction(k, dx, dy, periodic, None, film)
@@ -112,10 +113,19 @@ class Conductor:
         scaled = None if film is None else film / self._scale
         self.operator = conduction(k / self._scale, dx, dy, periodic, fixed | island, scaled)
         self.floating = ~fixed & (interior(self.operator.free) == 0)
-        multigrid = Multigrid(self.operator)
+        multigrid = hierarchy(self.operator, contrast)
         self._apply, self._precondition, self._average = self.operator.apply, multigrid, lambda a: a
         if tied is not None:
             self._apply, self._precondition, self._average = tie(Ties(tied), self.operator, multigrid)
+
+    def warmed(self, k):
+        """The same conductor, without ties, with other conductivities > 0 where it conducts. What was set up for the first
+        ones stays and only preconditions: it serves while they change by a fraction."""
+        other = copy(self)
+        other.operator = conduction(k / self._scale, self.dx, self.dy, self.periodic, interior(self.operator.free) == 0,
+                                    interior(self.operator.reaction) if self.operator.reaction.size else None)
+        other._apply = other.operator.apply
+        return other
 
     def _islands(self, xp, k, held):
         """Nodes of conducting pieces that touch no held node."""
@@ -180,9 +190,23 @@ class Conductor:
                 raise ValueError("sources do not cancel and no node is fixed: what goes in has no way out, fix a node")
         return conjugate_gradients(self._apply, self._precondition, self._average(b), None, tolerance)
 
+    def inflow(self, potential):
+        """(S, H', W') what enters at each node from outside at these potentials, conductance times potential."""
+        return self._scale * interior(powers(self.operator, embed(potential, self.periodic))[0])
+
     def flux(self, solved, k):
         """Mean flux in each pixel, (S, 2, H, W), x first, conductivity times potential over length: -k grad u."""
         return -times(k, gradient(self.operator, embed(solved.potential, self.periodic), self.dx, self.dy))
+
+
+def hierarchy(operator, contrast=None):
+    """`Multigrid` of an operator; contrast: largest over least conductivity, by which it takes its cycles, None for that of
+    the operator. The links of tensors say more than there is: they are as small as you like where an edge cuts a pixel."""
+    multigrid = Multigrid(operator)
+    if contrast is not None:
+        multigrid.degree = 2 if contrast <= _HIGH else 3
+        multigrid._steps, multigrid._peak = _chebyshev(multigrid.degree, _LOWEST if contrast <= _HIGHEST else _LOWER)
+    return multigrid
 
 
 def times(k, gradient):
