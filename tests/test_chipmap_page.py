@@ -232,6 +232,9 @@ def test_a_closed_picture_leaves_nothing_on_the_disk(tmp_path):
 
 def test_a_long_computation_can_be_cancelled(site):
     import time
+    small = done(site, upload(site, chips.png()))["id"]         # first a small one: what is compiled when first asked for can't be stopped
+    done(site, ask(site, f"/api/documents/{small}/analyse", "POST", {"pixel_size": "1nm", "phases": 3, "calibration": NAMES}))
+    done(site, ask(site, f"/api/documents/{small}/solve", "POST", {"physics": "stress"}))
     wide = np.kron(chips.drawn(), np.ones((4, 4), np.uint8))
     told = done(site, upload(site, chips.png(wide)))
     path = f"/api/documents/{told['id']}"

@@ -98,7 +98,7 @@ def solve(operator, load, given=None, tolerance=1e-8, limit=1000, multigrid=None
     xp = array_module(load)
     _check_balance(operator, load, least)
     start = xp.zeros_like(load) if given is None else given
-    residual = xp.empty_like(load)
+    residual = xp.zeros_like(load)  # not what memory held: the padding is subtracted too
     _apply(operator, start, residual, False)
     xp.subtract(load, residual, out=residual)
     residual *= operator.free
