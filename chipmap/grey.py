@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chipmap import InputError, eta, materials
+from chipmap import InputError, eta, materials, unmix
 
 SURE = 0.9      # an object is named by the smallest set of candidates that holds this much of its posterior
 RIM = 2         # pixels from its border to its middle that an object needs, or it is all blur and bright edge
@@ -18,6 +18,7 @@ STILL = 0.75     # of the change of grey from the shell to the core, that the co
 GRAIN = 0.015   # of its coefficient, that one material differs from place to place: orientation of crystals, density
 LAGS = 4        # rows or columns whose streaks may hang together
 MIXED = 0.25    # standard uncertainty of an object too thin to have more than rim, share of the contrast of the picture
+DOUBTED = 0.25  # of what blur and shining edges seem to have changed
 TELLING = 3.29  # distance of two normals, in standard deviations, at which the nearer one is right in 95 % of cases
 CONTACT = 3.0   # nats, as in `identify`, for a whole border on a material that the process keeps away
 
@@ -91,8 +92,12 @@ def grey_evidence(labels, image, known, kv, names, yields=None):
     labels, image = np.asarray(labels), np.asarray(image, float)
     measured = {materials.find(n).name: pair for n, pair in (yields or {}).items()}
     value, doubt = np.array([measured.get(n) or eta.eta_of(materials.find(n), kv) for n in names], float).T
-    grey, grey_sd = without_rims(labels, image, *object_greys(labels, image))
-    low, high = _references(grey, grey_sd, {k: names.index(materials.find(n).name) for k, n in known.items()}, value)
+    told = {k: names.index(materials.find(n).name) for k, n in known.items()}
+    grey, grey_sd = object_greys(labels, image)
+    low, high = _references(grey, grey_sd, told, value)
+    zero = low[0] - value[low[2]] * (high[0] - low[0]) / (value[high[2]] - value[low[2]])
+    grey, grey_sd = own_greys(labels, image, grey, grey_sd, zero)
+    low, high = _references(grey, grey_sd, told, value)
     place = (grey - low[0]) / (high[0] - low[0])
     shot = _reading_sd(grey_sd, place, low, high) * abs(value[high[2]] - value[low[2]])
     read = value[low[2]] + place * (value[high[2]] - value[low[2]])
@@ -134,32 +139,15 @@ def object_greys(labels, image):
     return mean, error
 
 
-def without_rims(labels, image, mean, error):
-    """(mean, standard error) of each object's grey less the brightening of edges, which a thin object is all full of.
+def own_greys(labels, image, mean, error, zero):
+    """(mean, standard error) of each object's own grey: `object_greys` of the picture that `unmix.sharp` makes.
 
-    How much brighter pixels are the nearer they lie to a darker object is read off the thick objects of the picture, as a
-    share of their step up to the darkest object, for depths up to `DEEP`; half of what it takes off counts as doubt.
+    mean, error: of `object_greys`. zero: the grey of nothing.
+
+    A part of what that takes off counts as doubt.
     """
-    from scipy import ndimage
-    base, boxes = mean.min(), ndimage.find_objects(labels + 1)
-    excess, weight, depths = np.zeros(DEEP + 1), np.zeros(DEEP + 1), []
-    for k, box in enumerate(boxes):
-        frame = tuple(slice(max(side.start - DEEP, 0), side.stop + DEEP) for side in box)
-        inside, darker = labels[frame] == k, mean[labels[frame]] < mean[k] - 3 * error[k]
-        reach = ndimage.distance_transform_edt(~darker) if darker.any() else np.full(inside.shape, np.inf)
-        within = ndimage.distance_transform_edt(np.pad(inside, 1, "edge"))[1:-1, 1:-1][inside]
-        depth = np.minimum(np.rint(reach[inside]), DEEP + 1).astype(int)
-        used = within > min(within.max() / 2, DEEP)
-        depths.append(depth[used])
-        if within.max() > 1.5 * DEEP and mean[k] > base:
-            near = depth[depth <= DEEP]
-            step = (image[frame][inside][depth <= DEEP] - mean[k]) / (mean[k] - base)
-            excess += np.bincount(near, step, DEEP + 1)
-            weight += np.bincount(near, minlength=DEEP + 1)
-    profile = np.append(np.maximum(np.where(weight > 50, excess / np.maximum(weight, 1), 0), 0), 0)
-    share = np.array([profile[d].mean() for d in depths])
-    correction = (mean - base) * share / (1 + share)
-    return mean - correction, np.hypot(error, correction / 2)
+    own, left = object_greys(labels, unmix.sharp(labels, image, unmix.border_depth(labels), mean, error, zero))
+    return own, np.hypot(left, DOUBTED * (own - mean))
 
 
 def _mean_and_error(window, depth, contrast):
@@ -169,7 +157,9 @@ def _mean_and_error(window, depth, contrast):
     mean, chance = _mean_and_chance(window, core)
     if not shell.any() or deepest < RIM:
         return mean, np.hypot(chance, MIXED * contrast)
-    return mean, np.hypot(chance, STILL * (_mean_and_chance(window, shell)[0] - mean))
+    outer, outer_chance = _mean_and_chance(window, shell)
+    # a change that is small by chance says no more than how well it is known
+    return mean, np.hypot(chance, STILL * max(abs(outer - mean), np.hypot(chance, outer_chance)))
 
 
 def _mean_and_chance(window, mask):
