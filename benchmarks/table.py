@@ -11,11 +11,17 @@ START, END = "<!-- table: python -m benchmarks.table -->", "<!-- end -->"
 
 
 def newest_reports():
-    """The newest file of each device, by the date in its name."""
+    """One report a device: every benchmark's rows from the newest file that has them; `date` spans those files."""
     newest = {}
-    for path in sorted((HERE / "results").glob("*.json")):
-        newest[path.stem[:-len("-2026-01-01")]] = path
-    return [json.loads(path.read_text()) for path in newest.values()]
+    for path in sorted((HERE / "results").glob("*.json"), reverse=True):
+        older = json.loads(path.read_text())
+        report = newest.setdefault(path.stem[:-len("-2026-01-01")], {**older, "rows": []})
+        known = {row["benchmark"] for row in report["rows"]}
+        fresh = [row for row in older["rows"] if row["benchmark"] not in known]
+        if fresh and older["date"] not in report["date"]:
+            report["date"] = f"{older['date']} to {report['date'][-10:]}"
+        report["rows"] += fresh
+    return list(newest.values())
 
 
 def lines(report):
@@ -36,7 +42,8 @@ def lines(report):
         if "ratio" not in row or row["benchmark"] in ACCURACY:
             peer = f" ({row['peer']})" if row.get("peer") else ""
             bar = f"{row['bar']}: {'met' if row['met'] else '**missed**'}" if "bar" in row else ""
-            yield f"| {row['what']} | {row.get('check', '').split(' [bar:')[0]}{peer} | {bar} |"
+            took = f"{_seconds(row['ours_s'])}; " if row.get("ours_s") and row["benchmark"] not in ACCURACY else ""
+            yield f"| {row['what']} | {took}{row.get('check', '').split(' [bar:')[0]}{peer} | {bar} |"
 
 
 def _seconds(s):
