@@ -144,12 +144,12 @@ async function setRegions(by) {
   await attempt(async () => {
     time.stop();
     const message = say(by.includes(":") ? `Laying ${by} over the land: plants, demand and corridors are read again …` : `Joining regions by ${by} …`, "work");
-    const before = state.by;
-    state.by = by;
+    const before = {by: state.by, region: state.region};
+    Object.assign(state, {by, region: null});       // at once: the open region is none of the set that is coming
     try {
       const [set, borders, hour] = await Promise.all([api.get("/api/set", {by}), api.get("/api/shapes/borders", {by}), fetchHour(state.row)]);
       Object.assign(state, {set, borders, hour, region: null});
-    } catch (error) { state.by = before; throw error; } finally { message.remove(); }
+    } catch (error) { Object.assign(state, before); throw error; } finally { message.remove(); }
     if (!usable(state.metric)) state.metric = "balance";
     if (state.metric in state.set.has) await still(state.metric);
     await atlas.changeShapes({regions: new URL(`/api/shapes/regions?by=${by}`, location.href).href, borders: new URL(`/api/shapes/borders?by=${by}`, location.href).href});
