@@ -47,7 +47,7 @@ def lines(report):
 
 
 def _seconds(s):
-    return f"{s:.2f} s" if s >= 1 else f"{1e3 * s:.1f} ms"
+    return f"{s:.2f} s" if s >= 1 else f"{1e3 * s:.1f} ms" if s >= 1e-3 else f"{1e6 * s:.0f} µs"
 
 
 def main():
