@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from chipmap import grey, unmix
 from cukernels.filters import gaussian
+
+from chipmap import grey, unmix
 
 
 def _stack(thin, blur, shine, seed=0):
