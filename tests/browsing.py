@@ -8,15 +8,13 @@ import http.client
 import json
 import os
 import pathlib
-import shutil
 import time
 import urllib.parse
 
 import pytest
 
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-         "--disable-default-apps", "--no-first-run", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
+from benchmarks import browser
+
 SIZE = {"width": 1280, "height": 800}
 
 
@@ -35,28 +33,20 @@ def need_pages():
         missing(str(error))
 
 
-def chromium():
-    """The path of a Chromium, or None."""
-    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM)), None)
-
-
 @contextlib.contextmanager
 def launched():
     """A headless browser; skips with a reason where there is none."""
     need_pages()
     try:
-        from playwright.sync_api import sync_playwright
+        import playwright.sync_api  # noqa: F401
     except ImportError:
         missing("playwright is not installed: pip install playwright")
-    path = chromium()
-    if path is None:
-        missing("no browser on this machine: apt-get install chromium")
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=path, args=FLAGS)
-        try:
-            yield browser
-        finally:
-            browser.close()
+    try:
+        browser.path()
+    except FileNotFoundError as error:
+        missing(str(error))
+    with browser.chromium() as found:
+        yield found
 
 
 @contextlib.contextmanager
