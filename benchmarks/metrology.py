@@ -15,17 +15,17 @@ from scipy.ndimage import gaussian_filter
 
 import chipmap
 from chipmap import layout
-from chipmap.cover import cover
-from chipmap.differences import find_differences
+from chipmap.comparison.cover import cover
+from chipmap.comparison.differences import find_differences
+from chipmap.comparison.reference import read_layout
+from chipmap.comparison.register import coverage_of, register
 from chipmap.drawn import read_svg
 from chipmap.identify import identify
-from chipmap.liners import find_liners
-from chipmap.lines import measure_lines
-from chipmap.metrology import edge_places, roughness, thin_layer
+from chipmap.measure.liners import find_liners
+from chipmap.measure.lines import measure_lines
+from chipmap.measure.metrology import edge_places, roughness, thin_layer
 from chipmap.objects import find_objects
 from chipmap.phantom import Beam, take
-from chipmap.reference import read_layout
-from chipmap.register import coverage_of, register
 from chipmap.segment import segment
 
 SVG = pathlib.Path(chipmap.__file__).parent / "data" / "metal_layer.svg"

@@ -6,13 +6,14 @@ import pathlib
 import numpy as np
 
 import chipmap
-from chipmap import eta, materials, xray
-from chipmap.composition import composition
+from chipmap import eta, materials
 from chipmap.score import calibration_error
-from chipmap.spectrum import read_msa
-from chipmap.xray_maps import XrayMaps
-from chipmap.xray_objects import measure_objects
-from chipmap.xray_place import Placement
+from chipmap.xray import elements as xray
+from chipmap.xray.composition import composition
+from chipmap.xray.maps import XrayMaps
+from chipmap.xray.objects import measure_objects
+from chipmap.xray.place import Placement
+from chipmap.xray.spectrum import read_msa
 
 DATA = pathlib.Path(chipmap.__file__).parent / "data"
 HOLDS = {"Ag_25kV": "Ag", "Al2O3_20kV": "Al O", "Al_20kV": "Al", "Au_25kV": "Au", "BN_25kV": "B N", "C_25kV": "C", "Fe_20kV": "Fe",

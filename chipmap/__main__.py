@@ -134,7 +134,7 @@ def train(pictures, scribbles, out, classes, **options):
 def mosaic(image, out, quiet, **options):
     """Materials and objects of a picture too big for memory; stopped, the same command goes on where it was."""
     with refusing():
-        from chipmap.mosaic import run
+        from chipmap.big.mosaic import run
 
         run(image, out, say=(lambda line: None) if quiet else click.echo, **options)
 
@@ -146,7 +146,7 @@ def mosaic(image, out, quiet, **options):
 def pyramid(image, out, pixel_size):
     """Store a big picture in tiles with its halves, quarters ..., so that any part of it is read fast at any size."""
     with refusing():
-        from chipmap.planes import store_pyramid
+        from chipmap.big.planes import store_pyramid
 
         store_pyramid(image, out, pixel_size, say=click.echo)
 
@@ -195,7 +195,7 @@ def phantom(source, out, **options):
 def compare(source, layout, out, turn, quiet, **options):
     """Compare SOURCE (the folder of a run, or a picture) with a LAYOUT (GDSII, OASIS, GeoJSON, SVG): shorts, opens, extra and missing pieces."""
     with refusing():
-        from chipmap import compare
+        from chipmap.comparison import compare
 
         compare.run(source, layout, out, turn=int(turn), say=(lambda line: None) if quiet else click.echo, **options)
 

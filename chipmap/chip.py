@@ -6,8 +6,8 @@ import numpy as np
 from cukernels.backend import to_host
 
 from chipmap.identify import SURE
-from chipmap.kinds import kinds_of
 from chipmap.library import Sample
+from chipmap.measure.kinds import kinds_of
 from chipmap.objects import Objects
 from chipmap.uncertainty import measure
 

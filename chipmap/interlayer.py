@@ -11,7 +11,7 @@ from cukernels.components import graph_pieces, pieces
 from cukernels.run import Run, write_json
 
 from chipmap import InputError, materials, output
-from chipmap.register import register
+from chipmap.comparison.register import register
 
 PACKAGES = ("cukernels-chipmap-gridmap", "numpy", "scipy", "tifffile")
 OVERLAP = 0.25      # share of a via's area that must lie on a conductor for the two to be joined

@@ -149,7 +149,7 @@ def _kv(kv):
 def _xray(maps, placement, labels, names, kv):
     if maps is None:
         return None
-    from chipmap.xray_objects import measure_objects
+    from chipmap.xray.objects import measure_objects
     return measure_objects(maps, placement, labels, names, kv)
 
 

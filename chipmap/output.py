@@ -7,8 +7,8 @@ from cukernels.run import write_json
 
 from chipmap import InputError, chip
 from chipmap.deck import write_deck
-from chipmap.kinds import KINDS
 from chipmap.layout import look
+from chipmap.measure.kinds import KINDS
 from chipmap.nets import net_table
 from chipmap.vti import write_vti
 

@@ -8,8 +8,8 @@ from chipmap import InputError, chip, layout, output, report
 from chipmap.identify import identify, load_process
 from chipmap.layers import read_layers
 from chipmap.library import Library
-from chipmap.liners import find_liners, wanted_liner
-from chipmap.lines import measure_lines
+from chipmap.measure.liners import find_liners, wanted_liner
+from chipmap.measure.lines import measure_lines
 from chipmap.naming import name_by_object, onto
 from chipmap.objects import find_objects
 from chipmap.prepare import prepare
@@ -17,8 +17,8 @@ from chipmap.problems import Boundaries, chosen, parse_length, solve_all
 from chipmap.read import parse_pixel_size, read_picture
 from chipmap.segment import segment
 from chipmap.training import phases_by_model
-from chipmap.xray_maps import bands, files_of, read_xray
-from chipmap.xray_place import parse_field, place
+from chipmap.xray.maps import bands, files_of, read_xray
+from chipmap.xray.place import parse_field, place
 
 PACKAGES = ("cukernels-chipmap-gridmap", "numpy", "scipy", "numba", "tifffile", "rasterio", "shapely", "gdstk", "matplotlib")
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from chipmap import InputError, tags
+from chipmap.big.pyramid import open_pyramid, tiff_instrument
 from chipmap.emd import read_emd_picture
-from chipmap.pyramid import open_pyramid, tiff_instrument
 from chipmap.vendor import READERS, read_vendor_picture
 
 ASK = "pass --pixel-size, for example --pixel-size 1.65nm"

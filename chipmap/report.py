@@ -4,8 +4,8 @@ from textwrap import fill
 
 import numpy as np
 
+from chipmap.big.pyramid import thumbnail
 from chipmap.layout import look
-from chipmap.pyramid import thumbnail
 
 LONGEST = 1600      # pixels of a drawn picture; larger ones are averaged down in whole blocks
 TINT = 0.62         # share of the material's colour in the overlay; the rest is the picture

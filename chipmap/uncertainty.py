@@ -13,7 +13,7 @@ import numpy as np
 from cukernels.backend import to_host
 from cukernels.philox import normal, uniform
 
-from chipmap.edges import SMOOTH, displacement, find_edges, moved_tensors, smooth
+from chipmap.measure.edges import SMOOTH, displacement, find_edges, moved_tensors, smooth
 
 DRAWS = 4000        # of properties, for the interval
 EDGES, LEVELS, PROPERTIES, REST = range(4)     # what each stream of chance is for

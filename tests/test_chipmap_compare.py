@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 from test_chipmap_register import tracks
 
 from chipmap.__main__ import main
-from chipmap.cover import cover
+from chipmap.comparison.cover import cover
 
 NM = 4.0
 SHAPE = (300, 360)

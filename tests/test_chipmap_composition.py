@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 import chipmap
-from chipmap import InputError, xray
-from chipmap.composition import _depths, composition, emitted
-from chipmap.spectrum import read_msa
+from chipmap import InputError
+from chipmap.xray import elements as xray
+from chipmap.xray.composition import _depths, composition, emitted
+from chipmap.xray.spectrum import read_msa
 
 SPECTRA = pathlib.Path(chipmap.__file__).parent / "data" / "spectra"
 K412 = {"O": 0.42758, "Mg": 0.116567, "Al": 0.049061, "Si": 0.211982, "Ca": 0.10899, "Fe": 0.077742}  # as its file says
@@ -59,7 +60,7 @@ def test_absorption_lowers_what_leaves_and_only_that():
 @pytest.mark.parametrize("shares", [{"Al": 1.0}, {"Al": 0.2, "O": 0.4, "Si": 0.4}, {"Al": 0.3, "Fe": 0.7}])
 def test_weak_absorption_by_the_area_and_mean_depth(shares, monkeypatch):
     """F(0) is the area under phi(rho z), and its slope there the area times the mean depth: what fixes XPP's constants."""
-    from chipmap import composition as module
+    from chipmap.xray import composition as module
     spectrum, chi = replace(measured("Al"), take_off_deg=90.0), 1e-3
     area, _, mean, _, _ = _depths(line("Al"), shares, 20.0)
     for small in (0.0, chi):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import shapely
 
-from chipmap.cover import cover
+from chipmap.comparison.cover import cover
 
 
 def covered(polygon, shape):

@@ -5,7 +5,7 @@ import pytest
 from cukernels.components import pieces
 from scipy import ndimage
 
-from chipmap.differences import find_differences
+from chipmap.comparison.differences import find_differences
 from chipmap.score import electrical
 
 TOLERANCE, LEAST = 3, 20

@@ -7,7 +7,7 @@ import pytest
 
 import chipmap
 from chipmap import drawn
-from chipmap.kinds import borders, kinds_of
+from chipmap.measure.kinds import borders, kinds_of
 from chipmap.objects import find_objects
 from chipmap.read import read_picture
 

@@ -9,11 +9,11 @@ from scipy.ndimage import gaussian_filter
 from scipy.special import ndtr
 
 from chipmap import InputError
-from chipmap.course import course_of, profile
-from chipmap.cover import cover
+from chipmap.comparison.cover import cover
 from chipmap.identify import identify
-from chipmap.layerfit import Profile, fit_layers
-from chipmap.liners import find_liners, wanted_liner
+from chipmap.measure.course import course_of, profile
+from chipmap.measure.layerfit import Profile, fit_layers
+from chipmap.measure.liners import find_liners, wanted_liner
 from chipmap.objects import find_objects
 from chipmap.segment import segment
 

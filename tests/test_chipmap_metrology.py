@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from chipmap.lines import measure_lines
-from chipmap.metrology import edge_blur, edge_places, roughness, thin_layer
+from chipmap.measure.lines import measure_lines
+from chipmap.measure.metrology import edge_blur, edge_places, roughness, thin_layer
 from chipmap.objects import find_objects
 
 
@@ -147,7 +147,7 @@ def test_lines_that_lean():
     """Rows cross a line leaning by 4 degrees at 1.0024 times its width, and neighbours at as much more than their pitch."""
     import shapely
 
-    from chipmap.cover import cover
+    from chipmap.comparison.cover import cover
     lines = [shapely.affinity.rotate(shapely.box(x, -100, x + 24, 1100), 4.0, origin=(120, 500)) for x in (60, 130, 200)]
     xy = [shapely.get_coordinates(shapely.orient_polygons(line)) for line in lines]
     grey = 60 + 100 * gaussian_filter(cover(np.concatenate(xy), np.cumsum([0, *map(len, xy)]), (1000, 300)), 1.0)

@@ -7,15 +7,16 @@ import pytest
 import tifffile
 from scipy import ndimage
 
-from chipmap import InputError, mosaic, tiled
+from chipmap import InputError
+from chipmap.big import mosaic, tiled
+from chipmap.big.pyramid import open_pyramid
+from chipmap.big.tiling import Work, cut
 from chipmap.classify import train
 from chipmap.identify import identify
 from chipmap.objects import find_objects
 from chipmap.prepare import prepare
-from chipmap.pyramid import open_pyramid
 from chipmap.read import read_picture
 from chipmap.segment import segment
-from chipmap.tiling import Work, cut
 
 SIZE = (2e-9, 2.5e-9)
 
@@ -146,7 +147,7 @@ def test_memory_is_stated_first_and_refused_where_it_is_not_there(tmp_path, monk
 
 def test_zarr_in_and_out(tmp_path):
     pytest.importorskip("zarr")
-    from chipmap.planes import store_pyramid
+    from chipmap.big.planes import store_pyramid
     path = stored(tmp_path, drawn((330, 540)))
     store_pyramid(path, tmp_path / "a.zarr", "2nm", say=lambda line: None)
     one = mosaic.run(path, tmp_path / "tiff", "2nm", tile=256, device="cpu", say=lambda line: None)

@@ -15,8 +15,8 @@ from chipmap.page.documents import Document
 from chipmap.page.probe import probe
 from chipmap.page.runs import open_run
 from chipmap.segment import Phases
-from chipmap.xray_maps import XrayMaps
-from chipmap.xray_place import Placement
+from chipmap.xray.maps import XrayMaps
+from chipmap.xray.place import Placement
 from tests.test_chipmap_xray_maps import ENERGY, spectra, windows
 
 

@@ -351,8 +351,8 @@ def test_headers_are_read_without_decoding(tmp_path):
 
 def test_a_folder_of_tiles_opens_too(tmp_path):
     pytest.importorskip("zarr")
+    from chipmap.big.planes import store_pyramid
     from chipmap.page.command import _found
-    from chipmap.planes import store_pyramid
     (tmp_path / "chip.png").write_bytes(chips.png())
     store_pyramid(tmp_path / "chip.png", tmp_path / "chip.zarr", "4nm", say=lambda line: None)
     assert _found(tmp_path) == [tmp_path / "chip.png", tmp_path / "chip.zarr"]

@@ -4,8 +4,8 @@ import pytest
 import tifffile
 
 from chipmap import InputError
-from chipmap.planes import Plane, write_pyramid
-from chipmap.pyramid import open_pyramid, smaller
+from chipmap.big.planes import Plane, write_pyramid
+from chipmap.big.pyramid import open_pyramid, smaller
 
 
 def grey(shape=(1300, 1501), dtype=np.uint16):

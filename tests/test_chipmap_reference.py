@@ -11,7 +11,7 @@ from test_chipmap_layout import picture
 
 import chipmap
 from chipmap import InputError, layout
-from chipmap.reference import read_layout
+from chipmap.comparison.reference import read_layout
 
 SVG = pathlib.Path(chipmap.__file__).parent / "data" / "metal_layer.svg"
 

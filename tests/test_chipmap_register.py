@@ -6,7 +6,7 @@ import shapely
 from scipy.ndimage import gaussian_filter
 
 from chipmap import InputError
-from chipmap.register import _Rings, _similarity, coverage, register
+from chipmap.comparison.register import _Rings, _similarity, coverage, register
 
 NM = (4e-9, 4e-9)
 

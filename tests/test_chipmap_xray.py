@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import chipmap
-from chipmap import InputError, materials, xray
-from chipmap.spectrum import Spectrum, read_emd, read_msa
+from chipmap import InputError, materials
+from chipmap.xray import elements as xray
+from chipmap.xray.spectrum import Spectrum, read_emd, read_msa
 
 SPECTRA = pathlib.Path(chipmap.__file__).parent / "data" / "spectra"
 HOLDS = {"Ag_25kV": "Ag", "Al2O3_20kV": "Al O", "Al_20kV": "Al", "Au_25kV": "Au", "BN_25kV": "B N", "C_25kV": "C", "Fe_20kV": "Fe",

@@ -11,11 +11,12 @@ import pytest
 import tifffile
 
 import chipmap
-from chipmap import InputError, drawn, phantom, xray
-from chipmap.spectrum import read_msa
-from chipmap.xray_maps import XrayMaps, counted, line_of, photon, read_xray
-from chipmap.xray_objects import measure_objects, pure_pixels
-from chipmap.xray_place import Placement, parse_field, place
+from chipmap import InputError, drawn, phantom
+from chipmap.xray import elements as xray
+from chipmap.xray.maps import XrayMaps, counted, line_of, photon, read_xray
+from chipmap.xray.objects import measure_objects, pure_pixels
+from chipmap.xray.place import Placement, parse_field, place
+from chipmap.xray.spectrum import read_msa
 
 SPECTRA = pathlib.Path(chipmap.__file__).parent / "data" / "spectra"
 ENERGY = 10.0 * np.arange(2000)

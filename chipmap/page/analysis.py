@@ -13,8 +13,8 @@ import numpy as np
 from chipmap import InputError, chip, materials
 from chipmap.classify import load, train
 from chipmap.identify import Identification, identify, load_process
-from chipmap.kinds import kinds_of
 from chipmap.library import Library, Sample
+from chipmap.measure.kinds import kinds_of
 from chipmap.naming import name_by_object, onto
 from chipmap.nets import find_nets
 from chipmap.objects import Objects, find_objects

@@ -9,7 +9,7 @@ from cukernels.backend import choose_device
 from cukernels.run import Run
 
 from chipmap import InputError, chip
-from chipmap.lines import measure_lines
+from chipmap.measure.lines import measure_lines
 from chipmap.objects import Objects
 from chipmap.problems import Boundaries
 

@@ -76,7 +76,7 @@ def declared(path, name=None):
     """(height, width, bytes of a grey value) that the file's header declares; decodes no pixel."""
     name = name or pathlib.Path(path).name
     if pathlib.Path(path).is_dir():
-        from chipmap.pyramid import open_pyramid
+        from chipmap.big.pyramid import open_pyramid
         with open_pyramid(path) as stored:
             return *stored.shape, stored.dtype.itemsize
     with open(path, "rb") as file:
@@ -138,7 +138,7 @@ def _whole(path, folder, size):
 
 def _in_bands(path, folder, size):
     """The same for a big picture: copied band by band, never whole in memory (a PNG or JPEG is: these have no parts)."""
-    from chipmap.pyramid import open_pyramid
+    from chipmap.big.pyramid import open_pyramid
     with open_pyramid(path) as stored:
         low, high = np.inf, -np.inf
         grey = np.lib.format.open_memmap(folder / "grey.npy", mode="w+", dtype=stored.dtype, shape=stored.shape)

@@ -88,7 +88,7 @@ def _table(name):
 
 def _smaller(path, side, reduce):
     """(array whose longest side is at most `side`, factor it was reduced by)."""
-    from chipmap.pyramid import open_pyramid, smaller
+    from chipmap.big.pyramid import open_pyramid, smaller
     if not path.exists():
         raise InputError(f"{path.parent}: has no {path.name}, it was made by an earlier version: run it again")
     import tifffile

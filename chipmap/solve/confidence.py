@@ -11,7 +11,7 @@ from cukernels.backend import to_host
 from cukernels.components import pieces
 from cukernels.philox import normal
 
-from chipmap.edges import REACH, _moved, _room, find_edges, moved_tensors, smooth
+from chipmap.measure.edges import REACH, _moved, _room, find_edges, moved_tensors, smooth
 
 CORRELATED = 8.0    # pixels along an edge over which it is displaced as one, unless told otherwise
 _TAIL = (2 / np.pi) ** 0.5
@@ -59,7 +59,7 @@ class Doubtful:
 def energy_changes(edges, k, perfect, area, flux):
     """(F, L, L) change of the energies of L fields, and of each two of them, for each pixel that a face of the edges moves.
 
-    edges: `chipmap.edges.Edges`. k: (H, W) NumPy conductivity. perfect: (H, W) bool NumPy, perfect conductors, where k is not
+    edges: `chipmap.measure.edges.Edges`. k: (H, W) NumPy conductivity. perfect: (H, W) bool NumPy, perfect conductors, where k is not
     read. area: (F,), that each face sweeps. flux: L times (2, H, W), x first, of fields with their potentials held.
     """
     inside, outside = (edges.row, edges.column), edges.beyond

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chipmap.edges import find_edges
+from chipmap.measure.edges import find_edges
 
 AROUND = 20.0       # pixels along the border to each side that its local line is fitted to: a shorter line follows the noise, and
                     # profiles that are lined up by their noise look sharper than they are

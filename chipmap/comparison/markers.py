@@ -5,7 +5,7 @@ import json
 import numpy as np
 from cukernels.components import pieces
 
-from chipmap.differences import KINDS
+from chipmap.comparison.differences import KINDS
 from chipmap.layout import CRS, LARGEST_COORDINATE, without_holes
 
 FOUND = 10      # layer of what the picture shows; the differences are on 1, 2 ... in the order of KINDS

@@ -11,17 +11,18 @@ import numpy as np
 from cukernels.backend import choose_device
 from cukernels.run import Run, sha256, write_json
 
-from chipmap import InputError, bands, chip, survey
+from chipmap import InputError, chip
+from chipmap.big import bands, survey
+from chipmap.big.planes import write_pyramid
+from chipmap.big.pyramid import open_pyramid
+from chipmap.big.tiled import Part, Trained, Untrained, label_tiles, say_need
+from chipmap.big.tiling import Progress, Work
 from chipmap.identify import identify
 from chipmap.layout import look
 from chipmap.output import palette, write_table
 from chipmap.pipeline import PACKAGES
-from chipmap.planes import write_pyramid
-from chipmap.pyramid import open_pyramid
 from chipmap.read import ASK, parse_pixel_size
 from chipmap.report import draw_mosaic
-from chipmap.tiled import Part, Trained, Untrained, label_tiles, say_need
-from chipmap.tiling import Progress, Work
 
 TILE = 2048
 

@@ -10,14 +10,14 @@ from cukernels.backend import choose_device
 from cukernels.run import Run, write_json
 
 from chipmap import InputError, materials, output, report
-from chipmap.differences import KINDS, find_differences
+from chipmap.comparison.differences import KINDS, find_differences
+from chipmap.comparison.markers import write_markers
+from chipmap.comparison.reference import read_layout
+from chipmap.comparison.register import coverage_of, register
 from chipmap.layers import read_layers
-from chipmap.markers import write_markers
 from chipmap.prepare import prepare
 from chipmap.problems import parse_length
 from chipmap.read import parse_pixel_size, read_picture
-from chipmap.reference import read_layout
-from chipmap.register import coverage_of, register
 from chipmap.segment import segment
 
 PACKAGES = ("cukernels-chipmap-gridmap", "numpy", "scipy", "shapely", "gdstk", "scikit-image", "matplotlib")

@@ -4,9 +4,9 @@ import numpy as np
 from cukernels.components import graph_pieces, pieces
 from numba import njit
 
+from chipmap.big.planes import Plane
+from chipmap.big.tiling import Progress
 from chipmap.objects import NEAR, STEPS, Sums, crofton_weights, table_of
-from chipmap.planes import Plane
-from chipmap.tiling import Progress
 
 BAND = 512
 

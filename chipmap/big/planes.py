@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 
 from chipmap import InputError
-from chipmap.pyramid import need_zarr, open_pyramid, smaller
+from chipmap.big.pyramid import need_zarr, open_pyramid, smaller
 
 TILE = 512              # of the TIFFs and chunks written
 SMALLEST = 512          # levels are added until the longer side is no longer than this

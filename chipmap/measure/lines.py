@@ -3,7 +3,7 @@
 import numpy as np
 from cukernels.backend import NotConverged
 
-from chipmap.metrology import FLANK, LONG, REACH, STEEP_DEG, edge_blur, edge_places, roughness
+from chipmap.measure.metrology import FLANK, LONG, REACH, STEEP_DEG, edge_blur, edge_places, roughness
 
 ROWS = 64       # of a line, at least, for its roughness to be asked for
 SMOOTH = 31     # rows over which the drawn edge is averaged to say where to look for the true one

@@ -7,9 +7,9 @@ import numpy as np
 from cukernels.backend import to_host
 
 from chipmap import InputError, eta, materials
-from chipmap.course import SIDES, course_of, profile
 from chipmap.identify import load_process
-from chipmap.layerfit import Profile, fit_layers
+from chipmap.measure.course import SIDES, course_of, profile
+from chipmap.measure.layerfit import Profile, fit_layers
 
 REACH = 9           # pixels to each side of a border that its profile holds
 ROOM = 7            # pixels that must belong to the two objects alone

@@ -11,7 +11,7 @@ import numpy as np
 from cukernels.filters import gaussian
 
 from chipmap import InputError
-from chipmap.cover import cover
+from chipmap.comparison.cover import cover
 
 TURN_DEG = 2.0      # the layout may be turned against the picture by so much
 SCALE = 0.03        # and larger or smaller by this share

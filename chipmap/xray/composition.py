@@ -2,7 +2,7 @@
 
 XPP: J.-L. Pouchou, F. Pichoir, in Electron Probe Quantitation (Plenum, 1991), p. 31; fluorescence by other elements and
 by the continuum is left out (a few per cent where a line lies just below another element's). Mass attenuation
-coefficients (`xray_absorption.csv`, cm2/g, one row a line, one column an absorber): W. T. Elam, B. D. Ravel, J. R.
+coefficients (`absorption.csv`, cm2/g, one row a line, one column an absorber): W. T. Elam, B. D. Ravel, J. R.
 Sieber, Radiat. Phys. Chem. 63, 121 (2002), as XrayDB 4.5.8 (MIT) holds them.
 """
 
@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from cukernels.backend import NotConverged
 
-from chipmap import InputError, materials, xray
-from chipmap.spectrum import Spectrum
+from chipmap import InputError, materials
+from chipmap.xray import elements as xray
+from chipmap.xray.spectrum import Spectrum
 
 HERE = pathlib.Path(__file__).parent
 VALENCE = {"Na": 1, "Mg": 2, "Al": 3, "Si": 4, "P": 5, "Ca": 2, "Ti": 4, "Cr": 3, "Mn": 2, "Fe": 2, "Sr": 2, "Y": 3, "Zr": 4, "Hf": 4, "Ta": 5, "W": 6}
@@ -177,7 +178,7 @@ def _whole(shares, oxide):
 @functools.cache
 def _absorption():
     """{(element, shell): {absorber: cm2/g}} at the shell's main line (Ka1, La1, Ma)."""
-    with open(HERE / "xray_absorption.csv", newline="", encoding="utf-8") as file:
+    with open(HERE / "absorption.csv", newline="", encoding="utf-8") as file:
         return {(row["element"], row["line"][0]): {e: float(v) for e, v in row.items() if e not in ("element", "line", "energy_ev")}
                 for row in csv.DictReader(file)}
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from chipmap import InputError, xray
-from chipmap.spectrum import SPECTRUM_FILES, energies_of
+from chipmap import InputError
+from chipmap.xray import elements as xray
+from chipmap.xray.spectrum import SPECTRUM_FILES, energies_of
 
 PICTURES = {".tif", ".tiff", ".png", ".bmp"}
 COUNTED = 0.5, 2.0   # variance over mean of true counts, on blocks; outside, a map's brightness is no number of photons

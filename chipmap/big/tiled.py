@@ -5,15 +5,16 @@ import math
 import numpy as np
 from cukernels.backend import array_module, to_device, to_host
 
-from chipmap import InputError, survey
+from chipmap import InputError
 from chipmap.bank import LEVEL_BINS, STEP, two_levels
+from chipmap.big import survey
+from chipmap.big.planes import Plane
+from chipmap.big.tiling import Progress, available_memory, cut, read_ahead
 from chipmap.classify import among, load
 from chipmap.levels import Fit, drift, fit_levels, smooth, smoothing_reach
 from chipmap.mixture import Mixture
-from chipmap.planes import Plane
 from chipmap.prepare import parse_crop
 from chipmap.segment import join, label, neighbours, reach, summary
-from chipmap.tiling import Progress, available_memory, cut, read_ahead
 from chipmap.training import legend_of
 
 BASE = 350e6            # bytes that the program takes by itself

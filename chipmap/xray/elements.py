@@ -1,6 +1,6 @@
 """X-ray spectrum -> elements and composition: lines fitted on a background, overlaps as overlaps, Poisson errors.
 
-Line energies, weights, edges and yields (`xray_lines.csv`) are those of W. T. Elam, B. D. Ravel, J. R. Sieber, Radiat.
+Line energies, weights, edges and yields (`lines.csv`) are those of W. T. Elam, B. D. Ravel, J. R. Sieber, Radiat.
 Phys. Chem. 63, 121 (2002), as XrayDB 4.5.8 (MIT) holds them; Mz lines weigh 9 % of Ma, as measured on gold. Shares of
 the mass are standardless and rough: they say what is there, not how much.
 """
@@ -62,7 +62,7 @@ class Peaks:
 def families():
     """All `Family`s of the table, in the order of the elements."""
     rows = {}
-    with open(HERE / "xray_lines.csv", newline="", encoding="utf-8") as file:
+    with open(HERE / "lines.csv", newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             rows.setdefault((row["element"], row["level"][0]), []).append(row)
     return [_family(element, shell, group) for (element, shell), group in rows.items()]

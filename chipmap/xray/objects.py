@@ -14,10 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chipmap import materials, xray
-from chipmap.composition import intensity
-from chipmap.spectrum import Spectrum
-from chipmap.xray_maps import counted
+from chipmap import materials
+from chipmap.xray import elements as xray
+from chipmap.xray.composition import intensity
+from chipmap.xray.maps import counted
+from chipmap.xray.spectrum import Spectrum
 
 TAKE_OFF = 40.0        # degrees, where no file says it
 MODEL = {"K": 0.15, "L": 0.25, "M": 0.25}  # relative standard uncertainty of a predicted intensity above 1 keV

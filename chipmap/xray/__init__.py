@@ -1,0 +1,1 @@
+"""X-ray spectra and maps: which elements, how much of each, in every object."""
