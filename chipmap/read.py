@@ -6,10 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from chipmap import InputError, tags
-from chipmap.big.pyramid import open_pyramid, tiff_instrument
-from chipmap.emd import read_emd_picture
-from chipmap.vendor import READERS, read_vendor_picture
+from chipmap import InputError, decode, tags
+from chipmap.big.pyramid import open_pyramid
 
 ASK = "pass --pixel-size, for example --pixel-size 1.65nm"
 
@@ -45,7 +43,7 @@ def read_picture(path, pixel_size_m=None):
     path = pathlib.Path(path)
     pixels, instrument = _pixels(path)
     instrument = _with_sidecar(path, instrument)
-    grey = _grey(path, pixels)
+    grey = decode.grey(path, pixels)
     size, source, notes = _pixel_size(path, pixel_size_m, instrument)
     return Picture(grey.astype(np.float32), size, source, grey.dtype.itemsize * 8, path, instrument,
                    _databar_rows(grey, instrument), notes)
@@ -54,7 +52,7 @@ def read_picture(path, pixel_size_m=None):
 def read_grey(path):
     """The grey values (H, W) of a picture as stored, whatever its scale; raises InputError as `read_picture` does."""
     path = pathlib.Path(path)
-    return _grey(path, _pixels(path)[0])
+    return decode.grey(path, _pixels(path)[0])
 
 
 def parse_pixel_size(text):
@@ -75,62 +73,13 @@ def _pixels(path):
     """(pixels as stored, facts of the instrument) of a file of any kind."""
     if path.suffix == ".zarr" and path.is_dir():
         return _zarr(path)
-    if path.suffix.lower() in READERS and path.is_file():
-        return read_vendor_picture(path)
-    data = _bytes(path)
-    if data.startswith(b"\x89HDF\r\n\x1a\n"):
-        return read_emd_picture(path)
-    return _tiff(path, data) if _is_tiff(data) else (_png_or_jpeg(path, data), {})
+    return decode.stored(path)
 
 
 def _zarr(path):
     with open_pyramid(path) as picture:
         facts = {"pixel_size_m": picture.pixel_size_m, "pixel_size_source": picture.pixel_size_source} if picture.pixel_size_m else {}
         return picture.read(0, 0, *picture.shape), facts
-
-
-def _is_tiff(data):
-    return data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-
-
-def _bytes(path):
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: can't be read ({error.strerror or error}): check the path and its permissions") from None
-    if not data:
-        raise InputError(f"{path}: the file is empty: export the picture again")
-    return data
-
-
-def _png_or_jpeg(path, data):
-    import imagecodecs
-    decode = {b"\x89PNG": imagecodecs.png_decode, b"\xff\xd8\xff": imagecodecs.jpeg8_decode}
-    decoder = next((d for magic, d in decode.items() if data.startswith(magic)), None)
-    if decoder is None:
-        raise InputError(f"{path}: is no PNG, TIFF or JPEG picture: convert it to one of these")
-    try:
-        return decoder(data)
-    except Exception as error:  # the codecs raise their own kinds, and all mean the same here
-        raise InputError(f"{path}: the picture is damaged ({str(error).splitlines()[0]}): export it again") from None
-
-
-def _tiff(path, data):
-    import tifffile
-    instrument = {}
-    try:
-        with tifffile.TiffFile(path) as tiff:
-            instrument = tiff_instrument(tiff) or tags.from_text(tags.fei_block(data))
-            _one_picture(path, tiff)
-            _strips_hold_the_picture(tiff.pages[0])
-            return tiff.pages[0].asarray(), instrument
-    except InputError:
-        raise
-    except Exception as error:  # whatever a damaged directory makes tifffile raise
-        instrument = instrument or tags.from_text(tags.fei_block(data))
-        what = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: the TIFF is damaged ({what}), its pixels are refused{_survives(instrument)}: "
-                         "export it again from the microscope") from None
 
 
 def _with_sidecar(path, instrument):
@@ -146,59 +95,6 @@ def _with_sidecar(path, instrument):
         if a and b and abs(a / b - 1) > 0.005:
             notes.append(f"{key}: the picture's tags say {a:.6g}, {beside.name} says {b:.6g}: the tags are taken")
     return {**facts, **instrument, "notes": notes} if facts else instrument
-
-
-def _one_picture(path, tiff):
-    first = tiff.pages[0].shape
-    same = sum(1 for page in tiff.pages if page.shape == first)
-    if same > 1:
-        raise InputError(f"{path}: holds {same} pictures of one size: save the one you mean as a file of its own")
-
-
-def _strips_hold_the_picture(page):
-    """tifffile fills a strip that lies beyond the end of the file with zeros; here that is damage."""
-    end = page.parent.filehandle.size
-    for offset, count in zip(page.dataoffsets, page.databytecounts):
-        if offset + count > end:
-            raise ValueError(f"strip at byte {offset} lies beyond the end of the file")
-
-
-def _survives(instrument):
-    if not instrument:
-        return ""
-    parts = [f"{key} {instrument[key]}" for key in ("vendor", "beam_kv", "detector", "databar_height") if key in instrument]
-    if "pixel_size_m" in instrument:
-        parts.append(f"pixel size {instrument['pixel_size_m'][1] * 1e9:.6g} nm")
-    if "field_width_m" in instrument:
-        parts.append(f"field width {instrument['field_width_m'] * 1e6:.6g} um")
-    return f"; its tags say {', '.join(parts)}"
-
-
-def _grey(path, pixels):
-    if pixels.ndim == 3:
-        pixels = _one_channel(path, pixels)
-    if pixels.ndim != 2 or pixels.size == 0:
-        raise InputError(f"{path}: has shape {pixels.shape}, not rows x columns: save a single grey picture")
-    if pixels.dtype.kind not in "uif":
-        raise InputError(f"{path}: holds {pixels.dtype} values: save grey values of 8, 16 or 32 bits")
-    if not np.isfinite(pixels).all():
-        row, column = np.argwhere(~np.isfinite(pixels))[0]
-        raise InputError(f"{path}: the value at row {row}, column {column} is not a number: replace such pixels or crop them")
-    if pixels.min() == pixels.max():
-        raise InputError(f"{path}: every pixel has the value {pixels.flat[0]}: there is nothing to see, export it again")
-    return pixels
-
-
-def _one_channel(path, pixels):
-    channels = pixels.shape[-1]
-    if channels in (2, 4):
-        if (pixels[..., -1] != pixels[..., -1].flat[0]).any():
-            raise InputError(f"{path}: is partly transparent: save it without an alpha channel")
-        pixels = pixels[..., :-1]
-    if channels > 4 or (pixels != pixels[..., :1]).any():
-        raise InputError(f"{path}: its colour channels differ, so it is no plain grey picture: export the detector's grey "
-                         "values, without false colours and annotations")
-    return pixels[..., 0]
 
 
 def _pixel_size(path, given, instrument):

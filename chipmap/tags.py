@@ -6,6 +6,7 @@ Zeiss SmartSEM 34118 (lines "NAME = value unit"), Tescan 50431 (INI text). Sidec
 """
 
 import re
+from xml.etree import ElementTree
 
 FEI_TAGS, ZEISS_TAG, TESCAN_TAG = (34682, 34680), 34118, 50431
 
@@ -224,3 +225,26 @@ def _scaled_length(text, factor):
 
 def _pair(a, b):
     return (int(a), int(b)) if a and b else None
+
+
+def from_tiff(tiff):
+    """What the tags of an open `tifffile.TiffFile` say (`from_text`), from the vendors' tags or the OME text; or {}."""
+    page = tiff.pages[0]
+    for code in (*FEI_TAGS, ZEISS_TAG, TESCAN_TAG):
+        tag = page.tags.get(code)
+        if tag is not None:
+            tiff.filehandle.seek(tag.valueoffset)
+            facts = from_text(tiff.filehandle.read(tag.valuebytecount).decode("cp1252", "replace"))
+            if facts:
+                return facts
+    return ome_facts(tiff.ome_metadata) if tiff.is_ome else {}
+
+
+def ome_facts(text):
+    """{pixel_size_m, pixel_size_source, vendor} of an OME text, as far as it has them."""
+    try:
+        pixels = next((node for node in ElementTree.fromstring(text).iter() if node.tag.endswith("}Pixels")), None)
+        size = [metres(pixels.get(f"PhysicalSize{axis}"), pixels.get(f"PhysicalSize{axis}Unit", "µm")) for axis in "YX"]
+    except (ElementTree.ParseError, AttributeError, TypeError, ValueError):
+        return {}
+    return {"pixel_size_m": tuple(size), "pixel_size_source": "OME PhysicalSizeX", "notes": []}

@@ -9,11 +9,10 @@ import pathlib
 import re
 import threading
 from collections import OrderedDict
-from xml.etree import ElementTree
 
 import numpy as np
 
-from chipmap import InputError, tags
+from chipmap import InputError, decode, tags
 
 CACHE_BYTES = 64 * 2**20      # decoded tiles kept: neighbouring windows share them
 LARGEST_PIECE = 2**30         # bytes of one strip or tile, decoded: more can't be read in parts
@@ -78,9 +77,7 @@ def open_pyramid(path):
         raise InputError(f"{path}: can't be read ({error.strerror or error}): check the path and its permissions") from None
     if magic in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return _open_tiff(path)
-    from chipmap.read import read_grey  # which reads tags by this module
-
-    return Pyramid(path, {0: _Array(read_grey(path))}, lambda: None)
+    return Pyramid(path, {0: _Array(decode.grey(path, decode.stored(path)[0]))}, lambda: None)
 
 
 def smaller(part, factor, reduce="mean"):
@@ -201,32 +198,9 @@ def _open_tiff(path):
     except Exception as error:  # whatever a damaged directory makes tifffile raise
         what = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path}: the TIFF is damaged ({what}): export it again") from None
-    instrument = tiff_instrument(tiff)
+    instrument = tags.from_tiff(tiff)
     size = instrument.get("pixel_size_m"), instrument.get("pixel_size_source")
     return Pyramid(path, levels, tiff.close, size, instrument)
-
-
-def tiff_instrument(tiff):
-    """What the tags of an open `tifffile.TiffFile` say (`tags.from_text`), from the vendors' tags or the OME text; or {}."""
-    page = tiff.pages[0]
-    for code in (*tags.FEI_TAGS, tags.ZEISS_TAG, tags.TESCAN_TAG):
-        tag = page.tags.get(code)
-        if tag is not None:
-            tiff.filehandle.seek(tag.valueoffset)
-            facts = tags.from_text(tiff.filehandle.read(tag.valuebytecount).decode("cp1252", "replace"))
-            if facts:
-                return facts
-    return ome_facts(tiff.ome_metadata) if tiff.is_ome else {}
-
-
-def ome_facts(text):
-    """{pixel_size_m, pixel_size_source, vendor} of an OME text, as far as it has them."""
-    try:
-        pixels = next((node for node in ElementTree.fromstring(text).iter() if node.tag.endswith("}Pixels")), None)
-        size = [tags.metres(pixels.get(f"PhysicalSize{axis}"), pixels.get(f"PhysicalSize{axis}Unit", "µm")) for axis in "YX"]
-    except (ElementTree.ParseError, AttributeError, TypeError, ValueError):
-        return {}
-    return {"pixel_size_m": tuple(size), "pixel_size_source": "OME PhysicalSizeX", "notes": []}
 
 
 def _tiff_levels(path, tiff):
