@@ -4,12 +4,13 @@ import re
 from dataclasses import dataclass, field
 
 import numpy as np
-from cukernels.backend import array_module, to_device, to_host
+from cukernels.backend import array_module, to_device
 from cukernels.filters import denoise as nonlocal_means
 from cukernels.filters import noise_of
 
 from chipmap import InputError
 from chipmap.correct import without_curtain, without_jitter, without_streaks
+from chipmap.databar import against_pixel_size, databar_start, scale_bar
 from chipmap.levels import find_levels
 
 
@@ -18,13 +19,15 @@ class Prepared:
     """image: (H, W) float32 grey values of what is left; nothing is ever resampled.
 
     noise_sigma: standard deviation of a pixel's noise, grey levels. crop: (top, bottom, left, right) kept of the stored
-    picture. report: one dict a step, {"step", "done": bool, "what": sentence, "changed": rms change in grey levels}.
+    picture. report: one dict a step, {"step", "done": bool, "what": sentence, "changed": rms change in grey levels}. notes: sentences
+    for the report, where the drawn scale bar contradicts the pixel size.
     """
 
     image: np.ndarray
     noise_sigma: float
     crop: tuple
     report: list = field(default_factory=list)
+    notes: list = field(default_factory=list)
 
 
 def prepare(picture, crop=None, databar=True, correct=(), device="cpu"):
@@ -38,7 +41,7 @@ def prepare(picture, crop=None, databar=True, correct=(), device="cpu"):
     and for a correction it does not know.
     """
     names = _names(correct)
-    box, found = _box(picture, crop, databar)
+    box, found, notes = _box(picture, crop, databar)
     top, bottom, left, right = box
     image = to_device(np.ascontiguousarray(picture.image[top:bottom, left:right]), device)
     if float(image.min()) == float(image.max()):
@@ -50,7 +53,7 @@ def prepare(picture, crop=None, databar=True, correct=(), device="cpu"):
         report.append(_row(name, done, what, _rms(image - before)))
     noise = noise_of(image)
     report.append(_row("noise", False, f"white noise of {noise:.3g} grey levels", 0.0))
-    return Prepared(image, noise, box, report)
+    return Prepared(image, noise, box, report, notes)
 
 
 def _streaks(image):
@@ -95,42 +98,22 @@ def _names(correct):
     return [name for name in CORRECTIONS if name in wanted]
 
 
-def databar_start(image):
-    """First row of a databar at the foot of the picture, or None.
-
-    A databar is drawn: in almost each of its rows most pixels have one and the same value, which no detector gives. It
-    is 2-25 % of the height, and the rows above it are not like that. image: (H, W).
-    """
-    image = to_host(image)
-    height = len(image)
-    drawn = np.array([_commonest_share(row) > 0.5 for row in image[height - height // 4:]])
-    like = np.cumsum(drawn[::-1])[::-1] / np.arange(len(drawn), 0, -1)
-    starts = np.flatnonzero(drawn & (like > 0.8))
-    if not len(starts) or len(drawn) - starts[0] < max(6, height // 50):
-        return None
-    start = height - len(drawn) + int(starts[0])
-    above = [_commonest_share(row) > 0.5 for row in image[max(0, start - 2 * (height - start)):start - 2]]
-    return None if np.mean(above) > 0.2 else start
-
-
-def _commonest_share(row):
-    _, counts = np.unique(row, return_counts=True)
-    return counts.max() / len(row)
-
-
 def _box(picture, crop, databar):
     height, width = picture.image.shape
     if crop is not None:
         box = parse_crop(crop, height, width)
-        return box, _row("crop", True, f"kept rows {box[0]}-{box[1]}, columns {box[2]}-{box[3]}, as asked", 0.0)
+        return box, _row("crop", True, f"kept rows {box[0]}-{box[1]}, columns {box[2]}-{box[3]}, as asked", 0.0), []
     start = source = None
     if databar and picture.databar_rows:
         start, source = height - picture.databar_rows, "the microscope's tags"
     elif databar:
         start, source = databar_start(picture.image), "its drawn rows"
     if start is None:
-        return (0, height, 0, width), _row("databar", False, "no databar found" if databar else "databar not looked for", 0.0)
-    return (0, start, 0, width), _row("databar", True, f"cut {height - start} rows at the foot, by {source}", 0.0)
+        return (0, height, 0, width), _row("databar", False, "no databar found" if databar else "databar not looked for", 0.0), []
+    bar = picture.pixel_size_source and scale_bar(picture.image[start:])
+    agrees, drawn = against_pixel_size(bar, picture.pixel_size_m[1]) if bar else (True, "")
+    what = f"cut {height - start} rows at the foot, by {source}" + (f"; {drawn}" if bar else "")
+    return (0, start, 0, width), _row("databar", True, what, 0.0), [] if agrees else [f"databar: {drawn}"]
 
 
 def parse_crop(crop, height, width):

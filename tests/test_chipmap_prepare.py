@@ -5,7 +5,8 @@ import pytest
 
 import chipmap
 from chipmap import InputError
-from chipmap.prepare import databar_start, prepare
+from chipmap.databar import databar_start, scale_bar
+from chipmap.prepare import prepare
 from chipmap.read import Picture, read_picture
 
 DATA = pathlib.Path(chipmap.__file__).parent / "data"
@@ -94,3 +95,26 @@ def test_constant_crop_is_refused():
     image[:20, :20] = 5
     with pytest.raises(InputError, match="one value"):
         prepare(picture(image), crop=(0, 20, 0, 20))
+
+
+@pytest.mark.parametrize("kind, length", [("whole", 100), ("whole", 37), ("parted", 120)])
+def test_scale_bar_is_measured_between_its_ticks(kind, length):
+    bar = np.zeros((40, 400), np.float32)
+    bar[0] = bar[-1] = bar[:, 0] = bar[:, -1] = 255                    # a frame
+    bar[20, 50:50 + length + 1] = 255
+    bar[14:27, [50, 50 + length]] = 255
+    if kind == "parted":
+        bar[14:27, 90:131] = 0
+        bar[16:25, 95:125:4] = 255                                    # its text
+    bar[10:20, 250:258], bar[15, 300:312] = 255, 255                  # other text
+    assert scale_bar(bar) == length
+    assert scale_bar(np.where(np.arange(400) < 200, 0, bar)) is None  # text alone
+
+
+def test_a_scale_bar_that_contradicts_the_pixel_size_is_told():
+    gold = read_picture(DATA / "nanoporous_gold_zeiss.tif")
+    got = prepare(gold)
+    assert "20 nm" in got.report[0]["what"] and not got.notes
+    gold.pixel_size_m = (1.73 * gold.pixel_size_m[0], 1.73 * gold.pixel_size_m[1])
+    note, = prepare(gold).notes
+    assert "37 pixels would be 34.76 nm" in note and "check the pixel size" in note
