@@ -52,8 +52,10 @@ def main():
         except Exception:
             traceback.print_exc()
             failed.append(name)
+        if not options.no_save:      # after each, so that a stop costs only the one that runs
+            path = _save(device, bandwidth, rows, failed)
     if not options.no_save:
-        print(f"\n{_save(device, bandwidth, rows, failed)}")
+        print(f"\n{path}")
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")
 
