@@ -9,8 +9,9 @@ from .conduction import Conductance, Conductor, Effective, Solved, conductance, 
 from .evolution import Transient, transient
 from .junction import ThermalResistance, thermal_resistance
 from .laminate import laminate
+from .layers import layered
 from .terminals import Capacitance, Network, Resistance, capacitance, network, resistance
 
 __all__ = ["Capacitance", "Conductance", "Conductor", "Effective", "Network", "Resistance", "Solid", "Solved", "ThermalResistance",
-           "Transient", "capacitance", "conductance", "effective_conductivity", "effective_stiffness", "laminate", "network", "resistance",
+           "Transient", "capacitance", "conductance", "effective_conductivity", "effective_stiffness", "laminate", "layered", "network", "resistance",
            "thermal_resistance", "thermal_stress", "transient"]

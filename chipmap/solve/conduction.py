@@ -14,6 +14,7 @@ from cukernels.stencil import PAD, apply, check_conductivity, conduction, conduc
 
 from .confidence import CORRELATED, Doubtful, sampled
 from .flux import periodic_bound, terminal_bound
+from .layers import are_elements, corner_forces, mean_flux
 from .ties import Ties, stiffened, tie
 
 TOLERANCE = 1e-8
@@ -44,7 +45,8 @@ class Conductance:
 
     lower <= conductance of the pixel geometry <= upper, certified: `upper` is the power of an admissible potential (the
     value itself), `lower` the reciprocal of the power of an admissible flux, found by a second solve of the same kind,
-    run when it is first asked for (`flux`). Pixels that touch at corners only conduct in the upper one alone.
+    run when it is first asked for (`flux`). Pixels that touch at corners only conduct in the upper one alone. Both are None for
+    the elements of `layered`, which are closer and bound nothing.
     sigma: standard deviation from where edges may lie, None without a confidence map.
     """
 
@@ -54,10 +56,11 @@ class Conductance:
     floating: np.ndarray
     _dual: Callable = field(repr=False, compare=False)
     sigma: float | None = None
+    certified: bool = True
 
     @property
     def upper(self):
-        return self.value
+        return self.value if self.certified else None
 
     @cached_property
     def lower(self):
@@ -70,7 +73,7 @@ class Effective:
     adds to a mean gradient of 1 along x, and along y. iterations: of conjugate gradients.
 
     lower, upper: (2, 2), certified in the sense of quadratic forms, so on the diagonal too: as for `Conductance`; for
-    uniform boundaries `lower` is None. sigma: (2, 2) standard deviations from where edges may lie, or None.
+    uniform boundaries `lower` is None, for `layered` both. sigma: (2, 2) standard deviations from where edges may lie, or None.
     """
 
     value: np.ndarray
@@ -78,10 +81,11 @@ class Effective:
     field: np.ndarray
     _dual: Callable = field(repr=False, compare=False)
     sigma: np.ndarray | None = None
+    certified: bool = True
 
     @property
     def upper(self):
-        return self.value
+        return self.value if self.certified else None
 
     @cached_property
     def lower(self):
@@ -91,7 +95,8 @@ class Effective:
 class Conductor:
     """A picture of conductivities with its fixed nodes; set up once, solved for any number of loads.
 
-    k: (H, W), >= 0; 0 is an exact insulator; or tensors (3, H, W), as of `laminate`. dx, dy: pixel size. fixed: bool at the nodes whose potential will be given;
+    k: (H, W), >= 0; 0 is an exact insulator; or tensors (3, H, W), as of `laminate`; or conductances (6, H, W), as of `layered`
+    with the same dx and dy. dx, dy: pixel size. fixed: bool at the nodes whose potential will be given;
     nodes are pixel corners, (H + 1, W + 1), one fewer along an axis that wraps. periodic: (along y, along x).
     film: conductance from each node to a surrounding at potential 0, >= 0 (a convecting side: coefficient times length).
     tied: int at the nodes, 0 or 1 .. G: those of one number share their potential; k is not read in pixels between them.
@@ -196,6 +201,9 @@ class Conductor:
 
     def flux(self, solved, k):
         """Mean flux in each pixel, (S, 2, H, W), x first, conductivity times potential over length: -k grad u."""
+        if are_elements(k):
+            u = solved.potential
+            return mean_flux(corner_forces(k, (u[:, :-1, :-1], u[:, :-1, 1:], u[:, 1:, :-1], u[:, 1:, 1:])), self.dx, self.dy)
         return -times(k, gradient(self.operator, embed(solved.potential, self.periodic), self.dx, self.dy))
 
 
@@ -232,6 +240,7 @@ def conductance(k, axis=0, dx=1.0, dy=1.0, tolerance=TOLERANCE, confidence=None,
     xp = array_module(k)
     k = xp.asarray(k, np.float64)
     check_conductivity(k)
+    elements = are_elements(k)
     rows, columns = k.shape[-2:]
     shape = rows + 1, columns + 1
     fixed = xp.zeros(shape, bool)
@@ -245,6 +254,8 @@ def conductance(k, axis=0, dx=1.0, dy=1.0, tolerance=TOLERANCE, confidence=None,
     inflow = xp.where(fixed, solved.inflow, 0)
 
     def dual():
+        if elements:
+            return None
         # a row of terminal before the first and behind the last row of pixels
         wide = [(n, n) for n in (1 - axis, axis)]
         terminals = xp.zeros((rows + 2 * wide[0][0], columns + 2 * wide[1][0]), np.int32)
@@ -254,12 +265,13 @@ def conductance(k, axis=0, dx=1.0, dy=1.0, tolerance=TOLERANCE, confidence=None,
 
     sigma = None
     if confidence is not None:
+        _numbers_only(k)
         doubtful = Doubtful(k, confidence, dx, dy, None, correlated)
         if samples > 1:
             sigma = float(sampled(doubtful, samples, seed, lambda moved: conductance(xp.asarray(moved), axis, dx, dy, tolerance).value))
         else:
             sigma = float(doubtful.sigma(doubtful.changes(conductor.flux(solved, k)))[0, 0])
-    return Conductance(float(solved.power[0]), solved.iterations, solved.potential[0], solved.floating, dual, sigma)
+    return Conductance(float(solved.power[0]), solved.iterations, solved.potential[0], solved.floating, dual, sigma, not elements)
 
 
 def effective_conductivity(k, dx=1.0, dy=1.0, tolerance=TOLERANCE, boundary="periodic", confidence=None, samples=0, correlated=CORRELATED, seed=0):
@@ -275,6 +287,8 @@ def effective_conductivity(k, dx=1.0, dy=1.0, tolerance=TOLERANCE, boundary="per
     xp = array_module(k)
     k = xp.asarray(k, np.float64)
     check_conductivity(k)
+    if confidence is not None:
+        _numbers_only(k)
     if boundary not in ("periodic", "gradient", "flux"):
         raise ValueError(f"boundary {boundary!r} is unknown: use periodic, gradient or flux")
     if boundary != "periodic":
@@ -294,7 +308,7 @@ def effective_conductivity(k, dx=1.0, dy=1.0, tolerance=TOLERANCE, boundary="per
 
 def _periodic(xp, k, dx, dy, tolerance):
     """(`Effective`, a function for the flux (2, 2, H, W), x first, at a unit mean gradient along x, and along y)."""
-    height, width = k.shape[-2:]
+    elements, (height, width) = are_elements(k), k.shape[-2:]
     k = xp.tile(k, [1] * (k.ndim - 2) + [2 if n == 1 else 1 for n in k.shape[-2:]])  # a circle needs two nodes
     operator = conduction(k, dx, dy, (True, True))
     scale = float(operator.k.max())
@@ -305,9 +319,12 @@ def _periodic(xp, k, dx, dy, tolerance):
     operator = conduction(k, dx, dy, (True, True))
     area = dx * dy * k.shape[-2] * k.shape[-1]
     unit = xp.asarray(np.eye(2))[:, :, None, None]
-    ramps = times(k, xp.broadcast_to(unit, (2, 2, *k.shape[-2:])))  # flux of the potentials x and y
-    b = -_ramps(xp, ramps, dx, dy)
-    mean = to_host(ramps.sum(axis=(2, 3))) * dx * dy
+    if are_elements(k):
+        b, mean = _element_ramps(xp, k, dx, dy)
+    else:
+        ramps = times(k, xp.broadcast_to(unit, (2, 2, *k.shape[-2:])))  # flux of the potentials x and y
+        b = -_ramps(xp, ramps, dx, dy)
+        mean = to_host(ramps.sum(axis=(2, 3))) * dx * dy
     load = embed(b, (False, False))  # residuals have a pad of zeros: inner products count each node once
     solution = conjugate_gradients(operator.apply, Multigrid(operator), load, None, tolerance, np.diag(mean).copy())
     chi = solution.x
@@ -319,7 +336,7 @@ def _periodic(xp, k, dx, dy, tolerance):
     def flux():
         return times(whole, unit + gradient(operator, chi, dx, dy))[:, :, :height, :width]
     return Effective((value + value.T) / 2, solution.iterations, interior(chi)[:, :height, :width],
-                     lambda: periodic_bound(whole, dx, dy, tolerance)), flux
+                     lambda: None if elements else periodic_bound(whole, dx, dy, tolerance), certified=not elements), flux
 
 
 def _uniform(xp, k, dx, dy, tolerance, boundary):
@@ -350,6 +367,19 @@ def _uniform(xp, k, dx, dy, tolerance, boundary):
     value = np.linalg.inv((energy + energy.T) / 2)
     field = -to_host(xp.asarray(value)) @ to_host(solved.potential).reshape(2, -1)
     return Effective((value + value.T) / 2, solved.iterations, (xp.asarray(field).reshape(2, *shape) - ramps)[:, :-1, :-1], lambda: None)
+
+
+def _element_ramps(xp, k, dx, dy):
+    """(What the potentials x and y leave at the nodes of a periodic picture of conductances, (2, H, W); their powers, (2, 2))."""
+    corner = np.array([(0, 0), (dx, 0), (0, dy), (dx, dy)])
+    forces = xp.stack([corner_forces(k, corner[:, n]) for n in (0, 1)])
+    power = to_host(forces.sum(axis=(2, 3))) @ corner
+    return -sum(xp.roll(forces[:, n], (n // 2, n % 2), axis=(1, 2)) for n in range(4)), (power + power.T) / 2
+
+
+def _numbers_only(k):
+    if are_elements(k):
+        raise ValueError("a confidence map needs one conductivity a pixel: its edges are where that changes")
 
 
 def _ramps(xp, flux, dx, dy):

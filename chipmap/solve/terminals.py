@@ -12,6 +12,7 @@ from cukernels.stencil import conducts
 from .conduction import TOLERANCE, Conductor
 from .confidence import CORRELATED, Doubtful
 from .flux import terminal_bound
+from .layers import are_elements
 from .ties import at_nodes
 
 _BATCH = 8  # loads solved side by side: what they need beside their potentials is that many fields
@@ -175,6 +176,8 @@ def network(k, terminals, dx=1.0, dy=1.0, tolerance=TOLERANCE, word="terminal", 
     """
     xp = array_module(k, terminals)
     k, terminals = xp.asarray(k, np.float64), xp.asarray(terminals)
+    if are_elements(k):
+        raise ValueError("terminals have no elements of layers: give one conductivity a pixel or tensors (3, H, W), or use Conductor")
     count = _count(terminals, k, word)
     k = xp.where(terminals > 0, 0, k)  # every corner of a terminal is fixed
     at = at_nodes(terminals)

@@ -9,7 +9,8 @@ which is the exact element matrix of -div(k grad u) (C. Johnson, "Numerical solu
 by the finite element method", 1987, ch. 1 and 4). Everything is summed in differences, sum k g (u_i - u_j), so that
 a constant has no residual at all, whatever the contrast and the precision. A pixel may also conduct by a tensor, as one
 does that holds thin layers: k g becomes xx a/3 - yy b/6 along x, yy b/3 - xx a/6 along y, (xx a + yy b)/6 across, to which
-half of xy is added on the diagonal down to the right, and taken off on the other.
+half of xy is added on the diagonal down to the right, and taken off on the other. Or it may bring an element matrix of its own,
+as the six conductances between its corners.
 
 Node arrays are *padded*: (S, H' + 4, W' + 4) for S fields on H' times W' nodes, node (i, j) at [i + 2, j + 2]. The pad
 is zero at a side that ends and a copy of the far side at one that wraps. `embed` and `interior` go in and out.
@@ -33,7 +34,7 @@ class Conduction:
 
     shape: (H', W') nodes. periodic: (along y, along x). weights: the three g above, along x, along y, across.
     k: padded (1, H' + 4, W' + 4) float64, pixel (i, j) at [0, i + 2, j + 2], between node rows i and i + 1; of tensors
-    (4, H' + 4, W' + 4), conductance of each node's links to E, S, SE, SW.
+    and matrices (4, H' + 4, W' + 4), conductance of each node's links to E, S, SE, SW.
     free: padded uint8, 1 at nodes to be solved for: not fixed, and with at least one conducting pixel or a reaction.
     reaction: padded float64, conductance from each node to a surrounding at zero; (0, 0) where there is none.
     """
@@ -57,7 +58,8 @@ def conduction(k, dx=1.0, dy=1.0, periodic=(False, False), fixed=None, reaction=
     """The Q1 operator of the picture k.
 
     k: (H, W) float, conductivity of each pixel, finite and not negative; or (3, H, W), tensors xx, yy, xy, finite and not
-    negative as quadratic forms. dx, dy: pixel size along columns and rows.
+    negative as quadratic forms; or (6, H, W), conductances along the upper, lower, left and right edge of each pixel and on
+    its diagonals down and up to the right, likewise, pixel size included. dx, dy: pixel size along columns and rows.
     periodic: (along y, along x); a side that does not wrap is insulated. fixed: bool at the nodes whose value is given.
     reaction: float at the nodes, not negative. Nodes are (H + 1, W + 1), one fewer along an axis that wraps.
     Raises ValueError where k, dx, dy or a shape is out of this contract. NumPy or CuPy.
@@ -91,13 +93,15 @@ def conduction(k, dx=1.0, dy=1.0, periodic=(False, False), fixed=None, reaction=
 
 
 def check_conductivity(k):
-    """ValueError for what is no picture of conductivities, (H, W) numbers or (3, H, W) tensors."""
+    """ValueError for what is no picture of conductivities, (H, W) numbers, (3, H, W) tensors or (6, H, W) conductances."""
     xp = array_module(k)
-    if not (k.ndim == 2 or k.ndim == 3 and k.shape[0] == 3) or 0 in k.shape:
+    if not (k.ndim == 2 or k.ndim == 3 and k.shape[0] in (3, 6)) or 0 in k.shape:
         raise ValueError(f"conductivity has shape {k.shape}: give one number a pixel, (H, W) with at least one pixel, or tensors (3, H, W)")
     good = xp.isfinite(k)
     if k.ndim == 2:
         good &= k >= 0
+    elif len(k) == 6:
+        good = good.all(axis=0) & _not_negative(k)
     else:
         good = good.all(axis=0) & (k[0] >= 0) & (k[1] >= 0) & (k[2] * k[2] <= k[0] * k[1] * (1 + 1e-12))
     if not bool(good.all()):
@@ -108,11 +112,30 @@ def check_conductivity(k):
 
 def conducts(k):
     """(H, W) bool: where a picture of conductivities, numbers or tensors, conducts at all."""
-    return k > 0 if k.ndim == 2 else k[0] + k[1] > 0
+    return k > 0 if k.ndim == 2 else k[0] + k[1] > 0 if len(k) == 3 else (k != 0).any(axis=0)
+
+
+def _not_negative(k):
+    """(H, W) bool: where six conductances between corners take up power, but for rounding. The diagonal of a matrix that
+    is not positive shows it, at one of the three steps of elimination that are left once a corner is at 0."""
+    top, bottom, left, right, down, up = k
+    size = abs(k).sum(axis=0)
+    # the corners ne, sw, se
+    a, b, c, ab, ac, bc = top + right + up, bottom + left + up, bottom + right + down, -up, -right, -bottom
+    least = -1e-9 * size
+    good = (a >= least) & (b >= least) & (c >= least)
+    safe = array_module(k).where(a > -least, a, 1)
+    b, c, bc = b - ab * ab / safe, c - ac * ac / safe, bc - ab * ac / safe
+    good &= (b >= least) & (c >= least) | (a <= -least)
+    safe = array_module(k).where(b > -least, b, 1)
+    return good & ((c - bc * bc / safe >= least) | (b <= -least) | (a <= -least))
 
 
 def _links(pixels, a, b):
-    """(4, ...) links of each node from padded pixel tensors (3, ...)."""
+    """(4, ...) links of each node from padded pixel tensors (3, ...), or conductances (6, ...)."""
+    if len(pixels) == 6:
+        top, bottom, left, right, down, up = pixels
+        return array_module(pixels).stack([top + _shift(bottom, 1, 0), left + _shift(right, 0, 1), down, _shift(up, 0, 1)])
     xx, yy, xy = pixels
     along_x, along_y, across = xx * (a / 3) - yy * (b / 6), yy * (b / 3) - xx * (a / 6), (xx * a + yy * b) / 6
     return array_module(pixels).stack([along_x + _shift(along_x, 1, 0), along_y + _shift(along_y, 0, 1), across + xy / 2, _shift(across - xy / 2, 0, 1)])
