@@ -135,6 +135,25 @@ def test_planes_in_planes_out(xp):
     np.testing.assert_array_equal(planes.reshape(3, 120), flat)
 
 
+@pytest.mark.parametrize("shape", [(1, 700), (5, 7), (9, 530), (4, 16)])
+def test_each_pixel_goes_its_own_way_whatever_lies_beside_it(xp, shape):
+    """Planes that are smooth, noisy and constant: blocks of them go down as one, in parts, and pixel by pixel."""
+    rng = np.random.default_rng(9)
+    x, labels = blobs(rng, 400, features=3)
+    x[2] += labels
+    fitted, _ = grown(xp, x, labels, 3, trees=7, seed=2)
+    y, across = np.mgrid[:shape[0], :shape[1]]
+    planes = np.stack([4 * np.sin(across / 60) + 0 * y, rng.normal(0, 4, shape), np.full(shape, 1.0)]).astype(np.float32)
+    feature, threshold, child, votes, roots = (to_host(getattr(fitted, n)) for n in ("feature", "threshold", "child", "votes", "roots"))
+    want = np.zeros((3, *shape), np.float32)
+    for root in roots:
+        node = np.full(shape, root)
+        while (child[node] != node).any():
+            node = child[node] + (np.take_along_axis(planes, feature[node][None], 0)[0] > threshold[node])
+        want += np.moveaxis(votes[node], -1, 0)
+    np.testing.assert_array_equal(to_host(predict(fitted, xp.asarray(planes))), want / np.float32(7))
+
+
 def test_bad_arguments_are_named(xp):
     x, labels = blobs(np.random.default_rng(8), 50)
     give = lambda x=x, labels=labels, classes=3, **more: train(xp.asarray(x), xp.asarray(labels), classes, **more)  # noqa: E731

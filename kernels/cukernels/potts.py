@@ -61,6 +61,8 @@ def _check(unary, guide, strength, contrast):
 def _relax_cpu(unary, guide, strength, contrast, sweeps):
     labels = np.empty(guide.shape, np.int32)
     _cheapest(unary, labels)
+    if strength == 0:
+        return labels, 1
     # blocks of a row in which something may change: a pixel whose neighbourhood stands as when it was last looked at stays
     open_now = np.zeros((labels.shape[0], -(-labels.shape[1] // _BLOCK)), np.uint8)
     _find_open(labels, open_now)

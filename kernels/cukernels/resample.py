@@ -41,6 +41,8 @@ def enlarged(planes, factor, top, left, height, width, out=None):
     if on_device(planes):
         _enlarged_cuda(planes, rows, columns, out)
     else:
+        before, after, across = columns
+        columns = before.astype(np.uint32), after.astype(np.uint32), across  # numba asks of signed ones whether they count from the end
         in_threads(_enlarged_cpu, len(planes) * height, planes, *rows, *columns, out, least=256)
     return out
 

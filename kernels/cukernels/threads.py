@@ -2,7 +2,10 @@
 
 import functools
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
+
+_inside = threading.local()  # .work: whether this thread is one of many already
 
 
 def processors():
@@ -15,8 +18,8 @@ def in_pieces(function, bounds, *args):
 
     For numba functions compiled with nogil that are called often: the threads stay.
     """
-    if len(bounds) == 2:
-        return [function(*args, bounds[0], bounds[1])]
+    if len(bounds) == 2 or _one_of_many():
+        return [function(*args, first, last) for first, last in zip(bounds, bounds[1:])]
     return list(_pool(os.getpid()).map(lambda n: function(*args, bounds[n], bounds[n + 1]), range(len(bounds) - 1)))
 
 
@@ -33,7 +36,20 @@ def in_threads(function, count, *args, least=20000):
     workers = processors()
     parts = max(1, min(4 * workers, count // least))
     bounds = [count * i // parts for i in range(parts + 1)]
-    if parts == 1 or workers == 1:
+    if parts == 1 or workers == 1 or _one_of_many():
         return [function(*args, 0, count)]
     with ThreadPoolExecutor(workers) as pool:
         return list(pool.map(lambda i: function(*args, bounds[i], bounds[i + 1]), range(parts)))
+
+
+def side_by_side(function, items):
+    """[function(item)] for pieces of work that are large in themselves: what each would do in threads it does in its own."""
+    items = list(items)
+    if len(items) < 2 or processors() == 1 or _one_of_many():
+        return [function(item) for item in items]
+    with ThreadPoolExecutor(processors(), initializer=lambda: setattr(_inside, "work", True)) as pool:
+        return list(pool.map(function, items))
+
+
+def _one_of_many():
+    return getattr(_inside, "work", False)
