@@ -15,6 +15,7 @@ import numpy as np
 from cukernels import forest as forests
 from cukernels.backend import array_module, on_device, to_host
 from cukernels.potts import RELAX_REACH, relax_labels
+from cukernels.threads import side_by_side
 
 from chipmap import InputError
 from chipmap.bank import Bank, grey_levels, tiles
@@ -61,7 +62,9 @@ class Classifier:
         side, and from a row and column on that are multiples of `bank.STEP`, equal to the whole's to the bit."""
         image = _scaled(image, levels)
         probability = self._probability(image)
-        unary = -array_module(image).log(array_module(image).maximum(probability, np.float32(LEAST_PROBABILITY)))
+        xp = array_module(image)
+        unary = xp.maximum(probability, np.float32(LEAST_PROBABILITY))
+        xp.negative(xp.log(unary, out=unary), out=unary)
         labels, _ = relax_labels(unary, image, strength, CONTRAST)
         return labels, probability
 
@@ -122,9 +125,17 @@ class Classifier:
         forest = self.forest.to("cuda" if on_device(image) else "cpu")
         coarse = self.bank.coarse(image)
         out = xp.empty((len(self.classes), *image.shape), np.float32)
-        for top, left, height, width in tiles(image.shape):
-            votes = forests.predict(forest, self.bank.tile(image, coarse, top, left, height, width))
+
+        def ask(tile):
+            top, left, height, width = tile
+            votes = forests.predict(forest, self.bank.tile(image, coarse, *tile))
             out[:, top:top + height, left:left + width] = _calibrated(votes, self.temperature, len(forest.roots))
+
+        if on_device(image):
+            for tile in tiles(image.shape):
+                ask(tile)
+        else:
+            side_by_side(ask, tiles(image.shape))
         return out
 
 
