@@ -9,6 +9,7 @@ from chipmap.physics import UNNAMED, conductivity, flux_density
 from chipmap.solve import Conductor
 from chipmap.solve.conduction import TOLERANCE
 from chipmap.stresses import stress
+from chipmap.uncertainty import energy_sigma
 
 ROUNDS = 60
 SETTLED = 1e-10     # relative change of the power from round to round
@@ -123,6 +124,17 @@ class _Heater:
         return self.temperature + self.sink.solve(sources=more[None], tolerance=min(TOLERANCE / share, 0.1)).potential[0]
 
 
+def _doubt(sample, heater, density, volts):
+    """Standard deviation of the resistance from where the edges are, at the temperature found."""
+    xp = heater.xp
+    flux = xp.moveaxis(density, -1, 0) / volts if volts else None
+    sigma, why = energy_sigma(sample, heater.k, xp.zeros(heater.k.shape, bool), [flux]) if volts and heater.power else (None, "no current")
+    if why:
+        return {"sigma": None, "why_no_sigma": why}
+    conductance = heater.power / volts ** 2
+    return {"sigma": float(sigma[0, 0]) / conductance ** 2, "sigma_from": "where the edges are, first order, at the temperature found"}
+
+
 def _sides(cold):
     sides = [part.strip() for part in cold.split(",") if part.strip()]
     if not sides or set(sides) - set(terminals.SIDES):
@@ -136,10 +148,12 @@ def _answer(sample, heater, strained, rounds, names, sides, volts):
     vi = volts * heater.amperes
     facts = {
         "terminals": names, "voltage": {"value": volts, "unit": "V"}, "cold_sides": sides, "rounds": rounds,
-        "resistance": {"value": volts ** 2 / heater.power if heater.power else None, "unit": "ohm m", "meaning": "warm; divide by the depth"},
+        "resistance": {"value": volts ** 2 / heater.power if heater.power else None, "lower": None, "upper": None, **_doubt(sample, heater, density, volts),
+                       "unit": "ohm m", "meaning": "warm; divide by the depth"},
         "power": {"value": heater.power, "v_times_i": vi, "joule_heat": heater.heat, "heat_out": heater.out, "unit": "W/m",
                   "imbalance": abs(heater.heat / vi - 1) if vi else 0.0, "per": "metre of depth"},
         "highest_temperature_rise": {"value": float(heater.temperature.max()), "unit": "K"},
+        "strain_energy": strained.facts.get("strain_energy"),
         "largest_von_mises": strained.facts.get("largest_von_mises"),
         "resistivity": "rises by each metal's temperature coefficient; thermal conductivity and elasticity are those at room temperature",
         "boundary": strained.facts.get("boundary"),

@@ -4,7 +4,8 @@ One bilinear element a pixel, plane strain or plane stress. Voigt order xx, yy, 
 are those given: stiffness of E, stress of E, displacement of dx.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 from cukernels.backend import array_module, to_host
@@ -19,11 +20,12 @@ TOLERANCE = 1e-8
 class Stiffness:
     """value: (3, 3) effective stiffness, Voigt. iterations: of conjugate gradients. expansion: (3,) effective strain a
     kelvin of the free composite, None without an expansion coefficient (in plane strain it includes what the held
-    thickness adds)."""
+    thickness adds). fields: gives strain and stress, (3, 3, H, W) each, of the pixels under each of the three unit strains."""
 
     value: np.ndarray
     iterations: int
     expansion: np.ndarray | None = None
+    fields: Callable | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ def effective_stiffness(E, nu, dx=1.0, dy=1.0, plane="strain", alpha=None):
     Raises ValueError for a property out of range, NotConverged where the solver stops early.
     """
     xp = array_module(E, nu)
+    height, width = np.shape(E)
     repeat = [2 if n == 1 else 1 for n in np.shape(E)]  # a circle needs two nodes
     E, nu = xp.tile(xp.asarray(E), repeat), nu if np.ndim(nu) == 0 else xp.tile(xp.asarray(nu), repeat)
     alpha = alpha if alpha is None or np.ndim(alpha) == 0 else xp.tile(xp.asarray(alpha), repeat)
@@ -57,8 +60,12 @@ def effective_stiffness(E, nu, dx=1.0, dy=1.0, plane="strain", alpha=None):
     cases = given if alpha is None else xp.concatenate([given, -_free_stress(E, nu, alpha, 1.0, plane)[None]])
     u, iterations = solve(operator, -divergence(operator, cases), tolerance=TOLERANCE, least=_rounding(cases, operator))
     mean = to_host((cases + _stress(lam, mu, strain(operator, u))).mean(axis=(2, 3))).T
+
+    def fields():
+        whole = unit + strain(operator, u[:3])
+        return tuple(part[..., :height, :width] for part in (whole, _stress(lam, mu, whole)))
     value = (mean[:, :3] + mean[:, :3].T) / 2
-    return Stiffness(value, iterations, None if alpha is None else -np.linalg.solve(value, mean[:, 3]))
+    return Stiffness(value, iterations, None if alpha is None else -np.linalg.solve(value, mean[:, 3]), fields)
 
 
 class Solid:

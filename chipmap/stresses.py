@@ -1,12 +1,15 @@
 """Thermal stress of the picture: every material with its stiffness and expansion, under a change of temperature."""
 
 import numpy as np
-from cukernels.backend import NotConverged, array_module
+from cukernels.backend import NotConverged, array_module, to_host
 
 from chipmap import InputError
 from chipmap.answer import Answer, Picture, by_object, nothing
 from chipmap.physics import UNNAMED
 from chipmap.solve import Solid, effective_stiffness
+from chipmap.strained_edges import energy_changes, thermal_energies
+from chipmap.stress import plane_moduli
+from chipmap.uncertainty import NO_GREY, edges_sigma
 
 GPA = 1e9
 TOLERANCE = 1e-6    # of the displacement, in the energy norm
@@ -45,8 +48,8 @@ def stress(sample, temperature_change, fixed, plane, what="uniform change of tem
         "largest_von_mises": {"value": float(mises.max()), "lower": None, "upper": None, "unit": "Pa", "object": count,
                               "why_no_bounds": "stress is infinite at corners between materials: the largest grows as pixels shrink"},
         "mean_von_mises": {"value": float(mises.mean()), "lower": None, "upper": None, "unit": "Pa"},
-        "strain_energy": {"value": _energy(xp, solved, modulus / GPA, ratio, plane) * GPA * dx * dx * (dy / dx), "unit": "J/m",
-                          "per": "metre of depth"},
+        "strain_energy": {"value": _energy(xp, solved, modulus / GPA, ratio, plane) * GPA * dx * dy, "lower": None, "upper": None,
+                          **_energy_doubt(sample, plane, sides, expansion, temperature_change, solved), "unit": "J/m", "per": "metre of depth"},
         "largest_displacement": {"value": float(xp.hypot(*solved.displacement).max()) * dx, "unit": "m"},
         "iterations": int(solved.iterations),
     }
@@ -72,12 +75,62 @@ def stiffness(sample, plane):
         return nothing(f"no stiffness: {error}")
     except ValueError as error:
         raise InputError(str(error)) from None
-    facts = {"stiffness": {"value": (solved.value * GPA).tolist(), "upper": (solved.value * GPA).tolist(), "unit": "Pa",
+    lower, upper = (GPA * bound for bound in mean_bounds(modulus / GPA, ratio, plane))
+    facts = {"stiffness": {"value": (solved.value * GPA).tolist(), "lower": lower.tolist(), "upper": (solved.value * GPA).tolist(),
+                           "lower_and_upper": "in the sense of quadratic forms, for this geometry: Reuss's mean of the compliances, far below, and "
+                                              "the value itself, the energy of an admissible displacement",
+                           "voigt": upper.tolist(), **_stiffness_doubt(sample, plane, modulus, ratio, solved), "unit": "Pa",
                            "order": "xx, yy, xy with engineering shear; x right, y down", "boundary": "periodic", "plane": plane},
              "expansion": {"value": solved.expansion.tolist(), "unit": "1/K", "order": "xx, yy, xy"}, "iterations": int(solved.iterations)}
     pair = np.indices((3, 3)).reshape(2, -1)
     names = np.array(["xx", "yy", "xy"])
     return Answer(facts, tables={"stiffness.csv": {"row": names[pair[0]], "column": names[pair[1]], "stiffness_pa": solved.value.ravel() * GPA}})
+
+
+def mean_bounds(E, nu, plane):
+    """((3, 3) Reuss's lower, (3, 3) Voigt's upper bound) of the effective stiffness, NumPy: the inverse of the mean compliance, and the
+    mean stiffness; 0 below where there are voids."""
+    lam, mu = (to_host(part) for part in plane_moduli(E, nu, plane))
+    stiff, soft = np.zeros((3, 3)), np.zeros((3, 3))
+    solid = mu > 0
+    size = np.where(solid, 4 * mu * (lam + mu), 1.0)
+    stiff[0, 0] = stiff[1, 1] = (lam + 2 * mu).mean()
+    stiff[0, 1] = stiff[1, 0] = lam.mean()
+    stiff[2, 2] = mu.mean()
+    if not solid.all():
+        return soft, stiff
+    soft[0, 0] = soft[1, 1] = ((lam + 2 * mu) / size).mean()
+    soft[0, 1] = soft[1, 0] = -(lam / size).mean()
+    soft[2, 2] = (1 / mu).mean()
+    return np.linalg.inv(soft), stiff
+
+
+def _energy_doubt(sample, plane, sides, expansion, temperature_change, solved):
+    """Standard deviation of the strain energy from where the edges are, J a metre of depth."""
+    if sample.measured is None:
+        return {"sigma": None, "why_no_sigma": NO_GREY}
+    solid, (dy, dx) = sample.solids[plane, sides], sample.pixel_size_m
+    lam, mu, E, nu, alpha, change = (to_host(part) for part in (solid.lam, solid.mu, solid.E, solid.nu, expansion, temperature_change))
+    pressure, resting = thermal_energies(E, nu, alpha, change, plane)
+    stress = to_host(solved.stress)[:3]
+    xx, yy = stress[0] + pressure, stress[1] + pressure
+    size, shear = np.where(mu > 0, 4 * mu * (lam + mu), 1.0), np.where(mu > 0, mu, 1.0)
+    strain = np.stack([((lam + 2 * mu) * xx - lam * yy) / size, ((lam + 2 * mu) * yy - lam * xx) / size, stress[2] / shear])
+    edges = sample.measured.edges
+    moved = energy_changes(edges, lam, mu, strain[None], stress[None], edges.weight * (GPA * dx * dy), pressure, resting) / 2
+    sigma, why = edges_sigma(sample, moved)
+    return {"sigma": None, "why_no_sigma": why} if why else {"sigma": float(sigma[0, 0]), "sigma_from": "where the edges are, first order"}
+
+
+def _stiffness_doubt(sample, plane, modulus, ratio, solved):
+    """Standard deviations of the effective stiffness from where the edges are, Pa."""
+    if sample.measured is None:
+        return {"sigma": None, "why_no_sigma": NO_GREY}
+    lam, mu = plane_moduli(modulus / GPA, ratio, plane)
+    edges = sample.measured.edges
+    moved = energy_changes(edges, lam, mu, *solved.fields(), edges.weight * (GPA / modulus.size))
+    sigma, why = edges_sigma(sample, moved)
+    return {"sigma": None, "why_no_sigma": why} if why else {"sigma": sigma.tolist(), "sigma_from": "where the edges are, first order"}
 
 
 def _properties(sample):

@@ -17,6 +17,8 @@ from chipmap.measure.edges import SMOOTH, displacement, find_edges, moved_tensor
 
 DRAWS = 4000        # of properties, for the interval
 EDGES, LEVELS, PROPERTIES, REST = range(4)     # what each stream of chance is for
+NO_GREY = "no grey values to measure the edges by"
+UNSEEN = "the picture does not show the edges: the phases' grey levels differ by less than the noise"
 
 
 @dataclass(frozen=True)
@@ -93,13 +95,20 @@ def energy_sigma(sample, k, perfect, flux):
     """
     from chipmap.solve.confidence import energy_changes
     if sample.measured is None:
-        return None, "no grey values to measure the edges by"
-    edges, seen = sample.measured.edges, sample.measured.seen
-    dy, dx = sample.pixel_size_m
-    change = energy_changes(edges, to_host(k), to_host(perfect), edges.weight * dx * dy, flux)
+        return None, NO_GREY
+    edges, (dy, dx) = sample.measured.edges, sample.pixel_size_m
+    return edges_sigma(sample, energy_changes(edges, to_host(k), to_host(perfect), edges.weight * dx * dy, flux))
+
+
+def edges_sigma(sample, change):
+    """((L, L) standard deviations from where edges are, "") of what changes by (F, L, L) for each pixel that a face moves, or
+    (None, why not): no grey to measure the edges by, or more than half of the change is done by edges that it does not show."""
+    if sample.measured is None:
+        return None, NO_GREY
+    seen = sample.measured.seen
     own = np.abs(np.einsum("fkk->f", change))
     if own[~seen.measured].sum() > 0.5 * own.sum():
-        return None, "the picture does not show the edges: the phases' grey levels differ by less than the noise"
+        return None, UNSEEN
     count = change.shape[1]
     return np.array([[seen.doubt(change[:, i, j]) for j in range(count)] for i in range(count)]), ""
 

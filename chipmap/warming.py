@@ -9,8 +9,9 @@ from chipmap import InputError
 from chipmap.answer import Answer, Picture, at_pixels, by_object, nothing
 from chipmap.physics import UNNAMED, flux_density
 from chipmap.solve import thermal_resistance, transient
+from chipmap.solve.confidence import energy_changes
 from chipmap.solve.junction import SIDES, spread, surroundings
-from chipmap.uncertainty import energy_sigma
+from chipmap.uncertainty import NO_GREY, edges_sigma, energy_sigma
 
 STEP = 3e-3         # largest error of a time step, share of the largest change
 MOMENTS = 5         # from the start to the end of the pulse, and as many after it
@@ -81,7 +82,7 @@ def pulse(sample, heater, cold, film, watts, length, until=None):
         return nothing(f"no transient heat: {error}")
     except ValueError as error:
         raise InputError(f"heater {heater}: {error}") from None
-    return _told(sample, found, hot, heater, sides, films, watts, on)
+    return _told(sample, found, hot, heater, sides, films, watts, on, _doubt(sample, k, capacity, found, watts, on))
 
 
 def parse_time(text, what):
@@ -139,7 +140,34 @@ def _shown(sides, films):
     return "; ".join([*held, *(f"{side} {value:g} W/(m² K)" for side, value in films.items())])
 
 
-def _told(sample, found, hot, heater, sides, films, watts, on):
+def _doubt(sample, k, capacity, found, watts, on):
+    """(standard deviation of the heater's mean rise when the pulse ends, K, "") from where the edges are, to first order, or (None, why).
+
+    What a change of conductivity or capacity does then is the convolution of the warming with the temperature that has been
+    reached, for a heater's response to its own heat is its own adjoint; both are taken as straight between the moments kept.
+    """
+    if sample.measured is None:
+        return None, NO_GREY
+    edges, (dy, dx) = sample.measured.edges, sample.pixel_size_m
+    kept = [to_host(t) for t, time in zip(found.temperature, found.times) if time <= on * (1 + 1e-9)]
+    if len(kept) < MOMENTS:
+        return None, "the run ends before the pulse"
+    kept = [np.zeros_like(kept[0]), *kept]
+    rise, mean = [b - a for a, b in zip(kept, kept[1:])], [(a + b) / 2 for a, b in zip(kept, kept[1:])]
+    k, none, area = to_host(k), np.zeros(k.shape, bool), edges.weight * dx * dy
+    inside, outside = (edges.row, edges.column), edges.beyond
+    stored = (to_host(capacity)[inside] - to_host(capacity)[outside]) * area * (MOMENTS / on)
+    total = 0.0
+    for n in range(MOMENTS):
+        pair = [np.moveaxis(flux_density(k, u, dx, dy), -1, 0) for u in (rise[n], mean[-1 - n])]
+        total = total + energy_changes(edges, k, none, area, pair)[:, 0, 1]
+        one, other = (at_pixels(u) for u in (rise[n], rise[-1 - n]))
+        total = total + stored * (one[inside] * other[inside] + one[outside] * other[outside]) / 2
+    sigma, why = edges_sigma(sample, (total / watts)[:, None, None])
+    return (None if why else float(sigma[0, 0])), why
+
+
+def _told(sample, found, hot, heater, sides, films, watts, on, doubt):
     mean = [to_host(at_pixels(t)[hot].mean()).item() for t in found.temperature]
     highest = [float(t.max()) for t in found.temperature]
     hottest = int(np.argmax(found.steps[:, 1]))
@@ -148,6 +176,9 @@ def _told(sample, found, hot, heater, sides, films, watts, on):
         "power": {"value": watts, "unit": "W/m", "per": "metre of depth"}, "pulse_s": on, "heater": _numbers(heater, len(sample.phase)),
         "cold_sides": list(sides), "film_w_m2k": films, "other_sides": "insulated",
         "highest_temperature_rise": {"value": float(found.steps[hottest, 1]), "unit": "K", "at_s": float(found.steps[hottest, 0]), "lower": None, "upper": None},
+        "mean_rise_of_heater_at_the_end_of_the_pulse": {
+            "value": next((m for t, m in zip(found.times, mean) if abs(t / on - 1) < 1e-9), None), "unit": "K", "lower": None, "upper": None,
+            "sigma": doubt[0], **({"why_no_sigma": doubt[1]} if doubt[1] else {"sigma_from": "where the edges are, first order"})},
         "steps": len(found.steps), "rejected_steps": found.rejected, "table": "transient.csv",
         "error": f"each step at most {STEP:g} of the largest change since the start",
     }
