@@ -71,6 +71,9 @@ def main():
               help="Sides that the stress holds, each alone or with the direction held; the others are free.")
 @click.option("--plane", type=click.Choice(["strain", "stress"]), default="strain", show_default=True,
               help="Stress of a thick slab (strain) or of a thin foil (stress).")
+@click.option("--uniform", is_flag=True,
+              help="Heat, current, stiffness: the effective tensor also under a uniform gradient (strain) and a uniform flux (stress) all round "
+                   "the picture, between which that in any surroundings lies; two further solves each.")
 @click.option("--also", multiple=True, type=click.Choice(["abaqus", "oasis"]),
               help="Further files: abaqus, a deck chip.inp with materials and sets; oasis, layout.oas beside layout.gds. Repeatable.")
 @click.option("--liner", metavar="NAME", help="A liner of this material, thinner than a phase, is looked for around every metal and its thickness measured: Ta, or "

@@ -12,6 +12,7 @@ from chipmap.memory import needs
 from chipmap.nets import find_nets
 from chipmap.physics import CURRENT_V, conductivity, current, heat
 from chipmap.stresses import stiffness, stress
+from chipmap.uniform import uniform_tensors
 from chipmap.warming import junction, pulse
 
 NAMES = ("heat", "current", "charge", "stress", "coupled")      # what "all" means
@@ -25,7 +26,8 @@ class Boundaries:
     plane: "strain" (thick) or "stress" (thin). conductors, margin: of the charge, as of `charge.charge`. cold: sides held
     at room temperature in the coupled problem, which has the terminals and the voltage of the current. heater: objects that
     give off heat in the junction and the transient problem, whose sides are cold or convect (film: "top=1e4", W/(m2 K));
-    power: W a metre of depth, pulse, until: as "5ns", of the transient."""
+    power: W a metre of depth, pulse, until: as "5ns", of the transient. uniform: whether effective tensors are wanted under
+    uniform conditions all round the picture too."""
 
     terminals: str | None = None
     voltage: float = CURRENT_V
@@ -40,6 +42,7 @@ class Boundaries:
     power: float = 1.0
     pulse: str = "1ns"
     until: str | None = None
+    uniform: bool = False
 
 
 def chosen(text):
@@ -83,9 +86,9 @@ def parse_length(text):
 
 def _solve(name, sample, boundaries):
     if name == "heat":
-        return heat(sample)
+        return _with_uniform(heat(sample), sample, boundaries)
     if name == "current":
-        return current(sample, boundaries.terminals, boundaries.voltage)
+        return _with_uniform(current(sample, boundaries.terminals, boundaries.voltage), sample, boundaries)
     if name == "charge":
         return charge(sample, boundaries.conductors, boundaries.margin), None
     if name == "coupled":
@@ -95,8 +98,16 @@ def _solve(name, sample, boundaries):
     if name == "transient":
         return pulse(sample, boundaries.heater, boundaries.cold, boundaries.film, boundaries.power, boundaries.pulse, boundaries.until), None
     if name == "stiffness":
-        return stiffness(sample, boundaries.plane), None
+        return stiffness(sample, boundaries.plane, boundaries.uniform), None
     return stress(sample, boundaries.temperature_change, boundaries.fixed, boundaries.plane), None
+
+
+def _with_uniform(found, sample, boundaries):
+    """(Answer, driven) with the tensors under uniform conditions, where they are wanted and the material is known."""
+    answer, driven = found
+    if boundaries.uniform and driven is not None:
+        answer.facts["tensor_uniform"] = uniform_tensors(driven.k.value, sample)
+    return answer, driven
 
 
 def _nets(sample):

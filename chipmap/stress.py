@@ -40,14 +40,22 @@ class Stress:
     iterations: int
 
 
-def effective_stiffness(E, nu, dx=1.0, dy=1.0, plane="strain", alpha=None):
-    """Effective stiffness of the picture repeated for ever in both directions.
+def effective_stiffness(E, nu, dx=1.0, dy=1.0, plane="strain", alpha=None, boundary="periodic"):
+    """Effective stiffness of the picture.
 
     E, nu: (H, W) Young's modulus and Poisson's ratio of each pixel, nu also a number; E = 0 is a void. plane: "strain" or
-    "stress".
-    alpha: (H, W) linear expansion, 1/K, for `.expansion`. Returns `Stiffness`; NumPy or CuPy in, NumPy out.
-    Raises ValueError for a property out of range, NotConverged where the solver stops early.
+    "stress". boundary: "periodic", the picture repeated for ever in both directions; "displacement", of a uniform strain on all
+    sides, which no choice of surroundings exceeds; "traction", of a uniform stress on all sides, which none falls below.
+    alpha: (H, W) linear expansion, 1/K, for `.expansion`, with the periodic boundary. Returns `Stiffness`; NumPy or CuPy in,
+    NumPy out.
+    Raises ValueError for a property or a boundary out of range, NotConverged where the solver stops early.
     """
+    if boundary not in ("periodic", "displacement", "traction"):
+        raise ValueError(f"boundary {boundary!r} is unknown: use periodic, displacement or traction")
+    if boundary != "periodic":
+        if alpha is not None:
+            raise ValueError("the expansion needs the periodic boundary: leave alpha out, or the boundary")
+        return _uniform(E, nu, dx, dy, plane, boundary)
     xp = array_module(E, nu)
     height, width = np.shape(E)
     repeat = [2 if n == 1 else 1 for n in np.shape(E)]  # a circle needs two nodes
@@ -66,6 +74,31 @@ def effective_stiffness(E, nu, dx=1.0, dy=1.0, plane="strain", alpha=None):
         return tuple(part[..., :height, :width] for part in (whole, _stress(lam, mu, whole)))
     value = (mean[:, :3] + mean[:, :3].T) / 2
     return Stiffness(value, iterations, None if alpha is None else -np.linalg.solve(value, mean[:, 3]), fields)
+
+
+def _uniform(E, nu, dx, dy, plane, boundary):
+    """`Stiffness` under a uniform strain, or a uniform stress, on all four sides."""
+    xp = array_module(E, nu)
+    lam, mu = plane_moduli(xp.asarray(E), nu, plane)
+    unit = xp.broadcast_to(xp.eye(3)[:, :, None, None], (3, 3, *lam.shape))
+    if boundary == "displacement":
+        operator, given = elasticity(lam, mu, dx, dy, fixed=_held(xp, lam.shape, tuple(SIDES))), _stress(lam, mu, unit)
+        u, iterations = solve(operator, -divergence(operator, given), tolerance=TOLERANCE, least=_rounding(given, operator))
+        whole = unit + strain(operator, u)
+        value = to_host(_stress(lam, mu, whole).mean(axis=(2, 3)))
+    else:
+        edge = xp.concatenate([mu[0], mu[-1], mu[:, 0], mu[:, -1]])
+        if not bool((edge > 0).all()):
+            raise ValueError("a uniform stress can't act on a side with voids: use the periodic or the displacement boundary")
+        # in the unit of the stiffest pixel, so that displacements are of the order of a pixel
+        scale = float(mu.max())
+        operator = elasticity(lam, mu, dx, dy)
+        load = divergence(operator, scale * unit)
+        u, iterations = solve(operator, load, tolerance=TOLERANCE, least=_rounding(scale * unit, operator))
+        whole = strain(operator, u) / scale
+        value = np.linalg.inv(to_host(whole.mean(axis=(2, 3))))
+        whole = xp.tensordot(xp.asarray(value), whole, 1)
+    return Stiffness((value + value.T) / 2, iterations, None, lambda: (whole, _stress(lam, mu, whole)))
 
 
 class Solid:

@@ -10,6 +10,7 @@ from chipmap.solve import Solid, effective_stiffness
 from chipmap.strained_edges import energy_changes, thermal_energies
 from chipmap.stress import plane_moduli
 from chipmap.uncertainty import NO_GREY, edges_sigma
+from chipmap.uniform import uniform_stiffness
 
 GPA = 1e9
 TOLERANCE = 1e-6    # of the displacement, in the energy norm
@@ -60,10 +61,10 @@ def stress(sample, temperature_change, fixed, plane, what="uniform change of tem
                   pictures=[Picture("von_mises.png", mises, "von Mises stress", "Pa", f"{title}, {fixed or 'nothing'} held", "magma", 0.999)])
 
 
-def stiffness(sample, plane):
+def stiffness(sample, plane, uniform=False):
     """Effective stiffness and thermal expansion of the picture repeated both ways, as an Answer without fields.
 
-    sample: `library.Sample`. plane: "strain" or "stress". Raises InputError for materials without the property.
+    sample: `library.Sample`. plane: "strain" or "stress". uniform: under uniform strain and stress too. Raises InputError for materials without the property.
     """
     if not sample.named:
         return nothing(f"no stiffness: {UNNAMED}")
@@ -82,6 +83,8 @@ def stiffness(sample, plane):
                            "voigt": upper.tolist(), **_stiffness_doubt(sample, plane, modulus, ratio, solved), "unit": "Pa",
                            "order": "xx, yy, xy with engineering shear; x right, y down", "boundary": "periodic", "plane": plane},
              "expansion": {"value": solved.expansion.tolist(), "unit": "1/K", "order": "xx, yy, xy"}, "iterations": int(solved.iterations)}
+    if uniform:
+        facts["stiffness_uniform"] = uniform_stiffness(modulus / GPA, ratio, dy / dx, plane, GPA)
     pair = np.indices((3, 3)).reshape(2, -1)
     names = np.array(["xx", "yy", "xy"])
     return Answer(facts, tables={"stiffness.csv": {"row": names[pair[0]], "column": names[pair[1]], "stiffness_pa": solved.value.ravel() * GPA}})

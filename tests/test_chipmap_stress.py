@@ -291,3 +291,25 @@ def test_forces_that_only_rounding_makes():
     np.testing.assert_allclose(got.expansion[:2], 1.3e-5, rtol=1e-9)              # one material's: (1 + nu) alpha
     row = effective_stiffness(np.array([[1.0, 10.0]]), 0.3).value
     np.testing.assert_allclose(row, effective_stiffness(np.array([[1.0, 10.0]] * 3), 0.3).value, rtol=1e-8, atol=1e-12)
+
+
+@pytest.mark.parametrize("plane", ["strain", "stress"])
+def test_uniform_stress_periodic_and_uniform_strain_in_this_order(plane):
+    E, nu = np.where(grains(24), 20.0, 1.0), np.where(grains(24), 0.4, 0.2)
+    found = [effective_stiffness(E, nu, 0.8, 1.0, plane, boundary=name) for name in ("traction", "periodic", "displacement")]
+    for softer, stiffer in zip(found, found[1:]):
+        assert np.linalg.eigvalsh(stiffer.value - softer.value)[0] > 0
+    for one in (found[0], found[2]):
+        e, s = one.fields()
+        np.testing.assert_allclose(e.mean(axis=(2, 3)), np.eye(3), atol=1e-6)
+        np.testing.assert_allclose(s.mean(axis=(2, 3)), one.value, atol=1e-6 * one.value.max())
+    even = np.full((5, 6), 3.0)
+    for name in ("traction", "displacement"):
+        np.testing.assert_allclose(effective_stiffness(even, 0.3, boundary=name).value, effective_stiffness(even, 0.3).value, atol=1e-7)
+    even[0, 2] = 0
+    with pytest.raises(ValueError, match="voids"):
+        effective_stiffness(even, 0.3, boundary="traction")
+    with pytest.raises(ValueError, match="unknown"):
+        effective_stiffness(even, 0.3, boundary="kubc")
+    with pytest.raises(ValueError, match="periodic boundary"):
+        effective_stiffness(even, 0.3, alpha=even, boundary="displacement")

@@ -117,3 +117,18 @@ def test_memory_stays_below_what_is_stated(name):
     if name == "stiffness":
         c = np.array(answers[name].facts["stiffness"]["value"])
         assert np.abs(c - c.T).max() < 1e-6 * c.max() and 70e9 < c[0, 0] < 200e9 and answers[name].facts["expansion"]["value"][0] > 0
+
+
+def test_uniform_conditions_enclose_the_periodic_tensors():
+    """`--uniform`: flux, periodic, gradient in this order, for heat and stiffness; an insulator on a side is told."""
+    objects = np.kron(np.arange(36).reshape(6, 6) * 7 % 5 % 2, np.ones((4, 4), int))
+    sample = Sample(objects, np.array([0, 1]), [["SiO2"], ["Cu"]], np.ones(2), (DX, DX), Library())
+    answers = solve_all(("heat", "current", "stiffness"), sample, Boundaries(uniform=True), lambda name: nullcontext())
+    heat, told = answers["heat"].facts["tensor"], answers["heat"].facts["tensor_uniform"]
+    periodic = np.array([[heat["xx"], heat["xy"]], [heat["xy"], heat["yy"]]])
+    for softer, stiffer in ((told["flux"]["value"], periodic), (periodic, told["gradient"]["value"])):
+        assert np.linalg.eigvalsh(np.array(stiffer) - softer)[0] > 0
+    stiff, told = np.array(answers["stiffness"].facts["stiffness"]["value"]), answers["stiffness"].facts["stiffness_uniform"]
+    assert np.linalg.eigvalsh(stiff - told["traction"]["value"])[0] > 0 and np.linalg.eigvalsh(np.array(told["displacement"]["value"]) - stiff)[0] > 0
+    if answers["current"].facts.get("tensor_uniform"):
+        assert "insulating pixels" in answers["current"].facts["tensor_uniform"]["flux"]["why_none"]
