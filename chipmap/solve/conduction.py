@@ -9,7 +9,7 @@ import numpy as np
 from cukernels.backend import array_module, to_host
 from cukernels.components import pieces
 from cukernels.krylov import conjugate_gradients
-from cukernels.multigrid import _HIGH, _HIGHEST, _LOWER, _LOWEST, Multigrid, _chebyshev
+from cukernels.multigrid import Multigrid
 from cukernels.stencil import PAD, apply, check_conductivity, conduction, conducts, embed, gradient, interior, powers
 
 from .confidence import CORRELATED, Doubtful, sampled
@@ -100,12 +100,12 @@ class Conductor:
     nodes are pixel corners, (H + 1, W + 1), one fewer along an axis that wraps. periodic: (along y, along x).
     film: conductance from each node to a surrounding at potential 0, >= 0 (a convecting side: coefficient times length).
     tied: int at the nodes, 0 or 1 .. G: those of one number share their potential; k is not read in pixels between them.
-    contrast: as of `hierarchy`. NumPy or CuPy. Raises ValueError for values or shapes out of this contract.
+    contrast: as of `Multigrid`. NumPy or CuPy. Raises ValueError for values or shapes out of this contract.
     """
 
     def __init__(self, k, dx=1.0, dy=1.0, fixed=None, periodic=(False, False), film=None, tied=None, contrast=None):
         if tied is not None:
-            k = stiffened(k, tied, periodic)
+            k, contrast = stiffened(k, tied, periodic)
         whole = conduction(k, dx, dy, periodic, None, film)
         xp = array_module(whole.k)
         # a scale near 1, so that no unit (S/m, F/m, W/(m K)) leaves the range of single precision
@@ -118,7 +118,7 @@ class Conductor:
         scaled = None if film is None else film / self._scale
         self.operator = conduction(k / self._scale, dx, dy, periodic, fixed | island, scaled)
         self.floating = ~fixed & (interior(self.operator.free) == 0)
-        multigrid = hierarchy(self.operator, contrast)
+        multigrid = Multigrid(self.operator, contrast)
         self._apply, self._precondition, self._average = self.operator.apply, multigrid, lambda a: a
         if tied is not None:
             self._apply, self._precondition, self._average = tie(Ties(tied), self.operator, multigrid)
@@ -205,16 +205,6 @@ class Conductor:
             u = solved.potential
             return mean_flux(corner_forces(k, (u[:, :-1, :-1], u[:, :-1, 1:], u[:, 1:, :-1], u[:, 1:, 1:])), self.dx, self.dy)
         return -times(k, gradient(self.operator, embed(solved.potential, self.periodic), self.dx, self.dy))
-
-
-def hierarchy(operator, contrast=None):
-    """`Multigrid` of an operator; contrast: largest over least conductivity, by which it takes its cycles, None for that of
-    the operator. The links of tensors say more than there is: they are as small as you like where an edge cuts a pixel."""
-    multigrid = Multigrid(operator)
-    if contrast is not None:
-        multigrid.degree = 2 if contrast <= _HIGH else 3
-        multigrid._steps, multigrid._peak = _chebyshev(multigrid.degree, _LOWEST if contrast <= _HIGHEST else _LOWER)
-    return multigrid
 
 
 def times(k, gradient):

@@ -17,9 +17,9 @@ from cukernels.multigrid import Multigrid
 from cukernels.stencil import conduction, conducts, embed, interior
 from numba import njit
 
-from .ties import STIFF, Ties, at_nodes, tie
+from .ties import Ties, at_nodes, stiffness, tie
 
-_STIFFEST = 1e7  # times the least resistivity: less than STIFF where the rest itself spans so much that single precision would suffer
+_STIFFEST = 1e7  # times the least resistivity, where the rest itself spans so much that single precision would suffer
 _BATCH = 8  # fluxes relaxed side by side
 
 
@@ -121,14 +121,16 @@ def _least_power(resistivity, flux, stiff, groups, held, dx, dy, periodic, toler
     scale = float(resistivity.max()) or 1.0
     resistivity = resistivity / scale
     least = float(xp.where(resistivity > 0, resistivity, 1).min())
-    stiffness = min(STIFF, max(_STIFFEST * least, 3.0))
+    high = min(stiffness(stiff, periodic), max(_STIFFEST * least, 3.0))
     if resistivity.ndim == 2:
-        dual = xp.where(stiff, stiffness, resistivity)
+        dual = xp.where(stiff, high, resistivity)
     else:  # the stream function's derivatives are the flux turned by a quarter
-        dual = xp.stack([xp.where(stiff, stiffness, resistivity[1]), xp.where(stiff, stiffness, resistivity[0]), -resistivity[2]])
+        dual = xp.stack([xp.where(stiff, high, resistivity[1]), xp.where(stiff, high, resistivity[0]), -resistivity[2]])
     operator = conduction(dual, dx, dy, periodic, held)
     ties = Ties(groups)
-    apply, precondition, _ = tie(ties, operator, Multigrid(operator))
+    # of numbers; the links of tensors speak for themselves
+    contrast = 1 / least if resistivity.ndim == 2 else None
+    apply, precondition, _ = tie(ties, operator, Multigrid(operator, contrast))
     solved = []
     for first in range(0, len(flux[0]), _BATCH):
         some = [part[first:first + _BATCH] for part in flux]

@@ -15,18 +15,33 @@ def at_nodes(a, periodic=(False, False)):
     return a
 
 
-# The multigrid, which only preconditions, sees what is tied as this much stiffer than all the rest.
-STIFF = 300.0
+# The multigrid, which only preconditions, sees what is tied as so much stiffer than all the rest: for each pixel of its
+# width, so that a long strip is stiff against what lies beside it, and small pieces that touch at corners, which cycles
+# find hard, are not stiffer than they need be. Wide pieces need none of the longer cycles that their contrast calls for.
+STIFF, STIFFEST = 300.0, 1e4
+
+
+def stiffness(inside, periodic=(False, False)):
+    """How stiff to make the pixels (H, W) bool that perfect conductors fill: by their mean width, twice the area over the rim."""
+    xp = array_module(inside)
+    rim = 0
+    for axis, wraps in zip((0, 1), periodic):
+        a = inside.swapaxes(0, axis)
+        rim += int(xp.count_nonzero(a[1:] != a[:-1])) + (int(xp.count_nonzero(a[0] != a[-1])) if wraps else 0)
+    return float(np.clip(2 * STIFF * int(xp.count_nonzero(inside)) / max(rim, 1), STIFF, STIFFEST))
 
 
 def stiffened(k, tied, periodic):
-    """k with pixels whose four corners are tied to one another STIFF times the largest of the others: they carry nothing."""
+    """(k with pixels whose four corners are tied to one another stiffer than the largest of the others, which carry nothing;
+    the contrast of the others)."""
     xp = array_module(k)
     corners = [xp.roll(tied, (-i, -j), axis=(0, 1))[:k.shape[0], :k.shape[1]] for i in (0, 1) for j in (0, 1)]
     inside = corners[0] > 0
     for corner in corners[1:]:
         inside = inside & (corner == corners[0])
-    return xp.where(inside, STIFF * float(xp.where(inside, 0, k).max()), k)
+    others = xp.where(inside, 0, k)
+    highest = float(others.max())
+    return xp.where(inside, stiffness(inside, periodic) * highest, k), highest / float(xp.where(others > 0, others, np.inf).min())
 
 
 def tie(ties, operator, multigrid):

@@ -61,12 +61,16 @@ class Level:
 
 
 class Multigrid:
-    """A hierarchy for one operator (`stencil.Conduction`), used for any number of right-hand sides."""
+    """A hierarchy for one operator (`stencil.Conduction`), used for any number of right-hand sides.
 
-    def __init__(self, operator):
+    contrast: largest over least conductivity, by which it takes its cycles; None for that of operator.k. The links of
+    tensors say more than there is: they are as small as you like where an edge cuts a pixel.
+    """
+
+    def __init__(self, operator, contrast=None):
         xp = array_module(operator.k)
-        lowest = float(xp.where(operator.k > 0, operator.k, np.inf).min())
-        contrast = float(operator.k.max()) / lowest
+        if contrast is None:
+            contrast = float(operator.k.max()) / float(xp.where(operator.k > 0, operator.k, np.inf).min())
         self.degree = 2 if contrast <= _HIGH else 3
         self._steps, self._peak = _chebyshev(self.degree, _LOWEST if contrast <= _HIGHEST else _LOWER)
         c, reaction = links(operator)

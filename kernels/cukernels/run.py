@@ -1,6 +1,7 @@
 """A run: its steps timed, its inputs hashed, its folder there whole or not at all."""
 
 import contextlib
+import ctypes
 import hashlib
 import importlib.metadata
 import json
@@ -13,6 +14,7 @@ import sys
 import time
 
 MANIFEST = "manifest.json"
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4     # of malloc.h
 
 
 class Run:
@@ -89,6 +91,20 @@ class Run:
             shutil.rmtree(self.out)
         self.folder.rename(self.out)
         return self.out
+
+
+def keep_memory():
+    """Let this process keep what its arrays give back, where the C library can (glibc); for commands, which end.
+
+    Large blocks otherwise go back to the system each time, which clears every page again when it is next asked for: a
+    third of the time of a run on a large picture. The peak stays what it is.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, TypeError, AttributeError):
+        return
+    mallopt(_M_MMAP_MAX, 0)             # no block by itself
+    mallopt(_M_TRIM_THRESHOLD, -1)      # nor the end of the heap
 
 
 def write_json(path, data):
