@@ -106,17 +106,17 @@ class Conductor:
     def __init__(self, k, dx=1.0, dy=1.0, fixed=None, periodic=(False, False), film=None, tied=None, contrast=None):
         if tied is not None:
             k, contrast = stiffened(k, tied, periodic)
-        whole = conduction(k, dx, dy, periodic, None, film)
-        xp = array_module(whole.k)
+        xp = array_module(k)
+        check_conductivity(k)
         # a scale near 1, so that no unit (S/m, F/m, W/(m K)) leaves the range of single precision
-        self._scale = float(whole.k.max()) or 1.0
+        self._scale = float(k.max()) or 1.0
+        whole = conduction(k / self._scale, dx, dy, periodic, fixed, None if film is None else film / self._scale)
         self.shape, self.periodic, self.dx, self.dy = whole.shape, whole.periodic, dx, dy
         fixed = xp.zeros(self.shape, bool) if fixed is None else fixed
         self.fixed = fixed
         held = fixed if film is None else fixed | (film > 0)
-        island = self._islands(xp, k, held) if bool(held.any()) else xp.zeros(self.shape, bool)
-        scaled = None if film is None else film / self._scale
-        self.operator = conduction(k / self._scale, dx, dy, periodic, fixed | island, scaled)
+        island = self._islands(xp, k, held) if bool(held.any()) else None
+        self.operator = whole if island is None else replace(whole, free=embed((interior(whole.free) > 0) & ~island, periodic).astype(np.uint8))
         self.floating = ~fixed & (interior(self.operator.free) == 0)
         multigrid = Multigrid(self.operator, contrast)
         self._apply, self._precondition, self._average = self.operator.apply, multigrid, lambda a: a
@@ -133,10 +133,10 @@ class Conductor:
         return other
 
     def _islands(self, xp, k, held):
-        """Nodes of conducting pieces that touch no held node."""
+        """Nodes of conducting pieces that touch no held node, or None."""
         solid = conducts(k)
         if bool(solid.all()):
-            return xp.zeros(self.shape, bool)
+            return None
         rows, columns = solid.shape
         wrapped = [slice(None, n - (not wraps)) for n, wraps in zip(self.shape, self.periodic)]
         labels, count = _pieces(xp, solid, self.periodic)

@@ -17,6 +17,7 @@ from cukernels.multigrid import Multigrid
 from cukernels.stencil import conduction, conducts, embed, interior
 from numba import njit
 
+from .edge_power import gathered, powers
 from .ties import Ties, at_nodes, stiffness, tie
 
 _STIFFEST = 1e7  # times the least resistivity, where the rest itself spans so much that single precision would suffer
@@ -32,7 +33,7 @@ def terminal_bound(k, terminals, inflow, dx, dy, tolerance):
     """
     host_terminals, host_k = to_host(terminals), to_host(k)
     across, down = _carried(conducts(host_k), host_terminals, to_host(inflow))
-    injected = _injected(across, down, host_terminals)
+    injected = _injected(across, down, host_terminals, int(host_terminals.max()))
     power = _bound_of(k, terminals, across, down, dx, dy, tolerance)
     # any combination c of the patterns bounds v.G v >= 2 c.(I v) - c.(P c); the best one gives I' P^-1 I
     size, direction = np.linalg.eigh(power)
@@ -55,9 +56,8 @@ def _bound_of(k, terminals, across, down, dx, dy, tolerance):
     outside[nodes[held]] = True
     outside[0] = False
     held |= outside[nodes]
-    across, down = xp.asarray(across), xp.asarray(down)
-    flux = across[:, :, :-1], across[:, :, 1:], down[:, :-1], down[:, 1:]
-    return _least_power(resistivity, flux, void & ~outside[labels], xp.where(held, 0, nodes), held, dx, dy, (False, False), tolerance)
+    return _least_power(resistivity, xp.asarray(across), xp.asarray(down), void & ~outside[labels], xp.where(held, 0, nodes), held, dx, dy,
+                        (False, False), tolerance)
 
 
 def source_bound(k, sink, source, dx, dy, tolerance):
@@ -94,10 +94,12 @@ def periodic_bound(k, dx, dy, tolerance):
     potential = xp.zeros((len(free), rows, columns))
     if turns is not None:
         potential = xp.asarray(-np.tensordot(free, _unwound_nodes(turns, dx, dy), 1))
-    flux = [a + b for a, b in zip(_ramp(xp, free, dx, dy), _curl(potential, (True, True)))]
-    for part in flux:
+    across, down = _curl(potential, (True, True))
+    across += xp.asarray(free[:, 0] * dy)[:, None, None]
+    down -= xp.asarray(free[:, 1] * dx)[:, None, None]
+    for part in (across[:, :, :-1], across[:, :, 1:], down[:, :-1], down[:, 1:]):
         part[:, void] = 0  # but for rounding it is
-    power = _least_power(resistivity, flux, void, at_nodes(labels, (True, True)), None, dx, dy, (True, True), tolerance)
+    power = _least_power(resistivity, across, down, void, at_nodes(labels, (True, True)), None, dx, dy, (True, True), tolerance)
     # a stream function that climbs by g carries the mean flux (g_y, -g_x)
     mean = free * np.array([1.0, -1.0])
     return mean.T @ np.linalg.solve(power / (rows * dy * columns * dx), mean)
@@ -114,10 +116,13 @@ def _inverse(k):
     return xp.where(void, 0, xp.stack([k[1] / size, k[0] / size, -k[2] / size])), void
 
 
-def _least_power(resistivity, flux, stiff, groups, held, dx, dy, periodic, tolerance):
+def _least_power(resistivity, across, down, stiff, groups, held, dx, dy, periodic, tolerance):
     """(L, L) powers of the L fluxes once each has taken on the curl that lessens its power most, to the tolerance squared:
-    every curl gives a bound, so 1e-6 is enough."""
-    xp, tolerance = array_module(resistivity), max(tolerance, 1e-6)
+    every curl gives a bound, so 1e-5 is enough.
+
+    across (L, H, W + 1), down (L, H + 1, W): what crosses each pixel edge to the right and down; changed.
+    """
+    xp, tolerance = array_module(resistivity), max(tolerance, 1e-5)
     scale = float(resistivity.max()) or 1.0
     resistivity = resistivity / scale
     least = float(xp.where(resistivity > 0, resistivity, 1).min())
@@ -131,73 +136,37 @@ def _least_power(resistivity, flux, stiff, groups, held, dx, dy, periodic, toler
     # of numbers; the links of tensors speak for themselves
     contrast = 1 / least if resistivity.ndim == 2 else None
     apply, precondition, _ = tie(ties, operator, Multigrid(operator, contrast))
-    solved = []
-    for first in range(0, len(flux[0]), _BATCH):
-        some = [part[first:first + _BATCH] for part in flux]
-        drop = _drop(resistivity, some, dx, dy)
-        b = embed(_gather(drop, periodic), (False, False)) * operator.free
-        start = np.diag(_power(xp, some, drop))
+    how = resistivity[None] if resistivity.ndim == 2 else resistivity, dx / dy / 6, dy / dx / 6
+    for first in range(0, len(across), _BATCH):
+        some = across[first:first + _BATCH], down[first:first + _BATCH]
+        load, start = gathered(*how, *some)
+        b = embed(_wrapped(load, periodic), (False, False)) * operator.free
         solution = conjugate_gradients(apply, precondition, ties.average(b), None, tolerance, start)
-        solved.append([a + b for a, b in zip(some, _curl(interior(ties.average(solution.x)), periodic))])
-    power = [[_power(xp, one, _drop(resistivity, other, dx, dy)) for other in solved] for one in solved]
-    power = np.block(power)
+        for part, more in zip(some, _curl(interior(ties.average(solution.x)), periodic)):
+            part += more
+    power = powers(*how, across, down)
     return scale * (power + power.T) / 2
 
 
-def _drop(resistivity, flux, dx, dy):
-    """What drives fluxes across the left, right, upper and lower edge of each pixel: half the derivatives of the power.
-
-    A flux is what crosses these edges, to the right and down.
-    """
-    left, right, upper, lower = flux
-    along_x, along_y = (resistivity, resistivity) if resistivity.ndim == 2 else resistivity[:2]
-    x, y = along_x * (dx / dy / 6), along_y * (dy / dx / 6)
-    drops = x * (2 * left + right), x * (2 * right + left), y * (2 * upper + lower), y * (2 * lower + upper)
-    if resistivity.ndim == 2:
-        return drops
-    sideways, upright = resistivity[2] / 4 * (left + right), resistivity[2] / 4 * (upper + lower)
-    return drops[0] + upright, drops[1] + upright, drops[2] + sideways, drops[3] + sideways
-
-
-def _power(xp, flux, drop):
-    """Integrals of resistivity times the products of fluxes, (L, M) NumPy."""
-    return to_host(sum(xp.einsum("aij,bij->ab", a, b, optimize=True) for a, b in zip(flux, drop)))
-
-
-def _gather(drop, periodic):
-    """How much the power of fluxes falls with their stream function, half of it, (L, H', W') at the nodes."""
-    left, right, upper, lower = drop
-    corners = (left - upper, right + upper), (-left - lower, lower - right)
-    xp = array_module(left)
-    fields, rows, columns = left.shape
-    out = xp.zeros((fields, rows + 1, columns + 1))
-    for i in (0, 1):
-        for j in (0, 1):
-            out[:, i:i + rows, j:j + columns] += corners[i][j]
+def _wrapped(load, periodic):
+    """A load at the (H + 1, W + 1) nodes of a picture at the nodes that there are where sides wrap."""
     if periodic[0]:
-        out[:, 0] += out[:, -1]
-        out = out[:, :-1]
+        load[:, 0] += load[:, -1]
+        load = load[:, :-1]
     if periodic[1]:
-        out[:, :, 0] += out[:, :, -1]
-        out = out[:, :, :-1]
-    return out
+        load[:, :, 0] += load[:, :, -1]
+        load = load[:, :, :-1]
+    return load
 
 
 def _curl(stream, periodic):
-    """What the stream function at the nodes sends across the left, right, upper and lower edge of each pixel."""
+    """What the stream function at the nodes sends across pixel edges: (L, H, W + 1) to the right, (L, H + 1, W) down."""
     xp = array_module(stream)
     if periodic[0]:
         stream = xp.concatenate([stream, stream[:, :1]], axis=1)
     if periodic[1]:
         stream = xp.concatenate([stream, stream[:, :, :1]], axis=2)
-    across, down = stream[:, 1:] - stream[:, :-1], stream[:, :, :-1] - stream[:, :, 1:]
-    return across[:, :, :-1], across[:, :, 1:], down[:, :-1], down[:, 1:]
-
-
-def _ramp(xp, gradients, dx, dy):
-    """The curl of stream functions of these constant gradients (L, 2), y first."""
-    across, down = (xp.asarray(g)[:, None, None] for g in (gradients[:, 0] * dy, -gradients[:, 1] * dx))
-    return across, across, down, down
+    return stream[:, 1:] - stream[:, :-1], stream[:, :, :-1] - stream[:, :, 1:]
 
 
 def _normal(climb):
@@ -231,23 +200,31 @@ def _carried(conducting, terminals, inflow):
     return across, down
 
 
+@njit(cache=True)
 def _demand(inside, inflow):
     """The inflow of each node of the terminals, given to one pixel of theirs that has it for a corner: (L, H, W)."""
     rows, columns = inside.shape
-    demand, given = np.zeros((len(inflow), rows, columns)), np.zeros((rows + 1, columns + 1), bool)
-    for i in (0, 1):
-        for j in (0, 1):
-            now = inside & ~given[i:i + rows, j:j + columns]
-            demand[:, now] += inflow[:, i:i + rows, j:j + columns][:, now]
-            given[i:i + rows, j:j + columns] |= now
+    demand = np.zeros((len(inflow), rows, columns))
+    for i in range(rows + 1):
+        for j in range(columns + 1):
+            for y, x in ((i, j), (i, j - 1), (i - 1, j), (i - 1, j - 1)):
+                if 0 <= y < rows and 0 <= x < columns and inside[y, x]:
+                    for n in range(len(inflow)):
+                        demand[n, y, x] += inflow[n, i, j]
+                    break
     return demand
 
 
-def _injected(across, down, terminals):
+@njit(cache=True)
+def _injected(across, down, terminals, count):
     """(L, K) what the terminals give off."""
-    source = across[:, :, 1:] - across[:, :, :-1] + down[:, 1:] - down[:, :-1]
-    count = int(terminals.max())
-    return np.array([np.bincount(terminals.ravel(), one.ravel(), count + 1)[1:] for one in source])
+    total = np.zeros((len(across), count))
+    for n in range(len(across)):
+        for i in range(terminals.shape[0]):
+            for j in range(terminals.shape[1]):
+                if terminals[i, j] > 0:
+                    total[n, terminals[i, j] - 1] += across[n, i, j + 1] - across[n, i, j] + down[n, i + 1, j] - down[n, i, j]
+    return total
 
 
 def _unwound_nodes(turns, dx, dy):

@@ -171,7 +171,10 @@ def links(operator):
     reaction = xp.zeros(free.shape, np.float32)
     extra = operator.reaction if operator.reaction.size else xp.zeros((0, 0))
     if len(k) == 4:
-        _mask_links(k, free, c, reaction)
+        if on_device(k):
+            _mask_links(k, free, c, reaction)
+        else:
+            in_pieces(_mask_link_rows, chunks(ny), k, free, c, reaction)
         if extra.size:
             reaction += extra * free
     elif on_device(k):
@@ -430,6 +433,20 @@ def _links_rows(k, free, extra, along_x, along_y, across, c, reaction, first, la
                                 + ne * (1 - free[i - 1, j + 1]) + nw * (1 - free[i - 1, j - 1])))
             if extra.size > 0:
                 lost += extra[i, j]
+            reaction[i, j] = lost
+
+
+@njit(cache=True, nogil=True)
+def _mask_link_rows(k, free, c, reaction, first, last):
+    for i in range(first + 2, last + 2):
+        for j in range(2, c.shape[2] - 2):
+            if free[i, j] == 0:
+                continue
+            lost = 0.0
+            for n, (di, dj) in enumerate(((0, 1), (1, 0), (1, 1), (1, -1))):
+                there, back = free[i + di, j + dj], free[i - di, j - dj]
+                c[n, i, j] = k[n, i, j] * there
+                lost += k[n, i, j] * (1 - there) + k[n, i - di, j - dj] * (1 - back)
             reaction[i, j] = lost
 
 

@@ -133,6 +133,10 @@ def _not_negative(k):
 
 def _links(pixels, a, b):
     """(4, ...) links of each node from padded pixel tensors (3, ...), or conductances (6, ...)."""
+    if not on_device(pixels):
+        links = np.empty((4, *pixels.shape[1:]))
+        in_pieces(_link_rows, chunks(pixels.shape[1]), pixels, a, b, links)
+        return links
     if len(pixels) == 6:
         top, bottom, left, right, down, up = pixels
         return array_module(pixels).stack([top + _shift(bottom, 1, 0), left + _shift(right, 0, 1), down, _shift(up, 0, 1)])
@@ -210,6 +214,22 @@ def _fit(pixels, shape, periodic):
     out = array_module(pixels).zeros((*pixels.shape[:-2], *(n + 2 * PAD for n in shape)), pixels.dtype)
     out[..., :pixels.shape[-2], :pixels.shape[-1]] = pixels
     return out
+
+
+@njit(cache=True, nogil=True)
+def _link_rows(pixels, a, b, links, first, last):
+    for i in range(first, last):
+        for j in range(links.shape[2]):  # what index -1 finds belongs to no node
+            if pixels.shape[0] == 6:
+                links[0, i, j], links[1, i, j] = pixels[0, i, j] + pixels[1, i - 1, j], pixels[2, i, j] + pixels[3, i, j - 1]
+                links[2, i, j], links[3, i, j] = pixels[4, i, j], pixels[5, i, j - 1]
+            else:
+                xx, yy, xy = pixels[0, i, j], pixels[1, i, j], pixels[2, i, j]
+                above, left = (pixels[0, i - 1, j], pixels[1, i - 1, j]), (pixels[0, i, j - 1], pixels[1, i, j - 1])
+                links[0, i, j] = (xx + above[0]) * (a / 3) - (yy + above[1]) * (b / 6)
+                links[1, i, j] = (yy + left[1]) * (b / 3) - (xx + left[0]) * (a / 6)
+                links[2, i, j] = (xx * a + yy * b) / 6 + xy / 2
+                links[3, i, j] = (left[0] * a + left[1] * b) / 6 - pixels[2, i, j - 1] / 2
 
 
 @njit(cache=True)
