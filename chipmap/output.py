@@ -54,7 +54,7 @@ def write_table(path, columns):
 
 
 def write_files(folder, seen, lines, also=(), plane="strain"):
-    """Everything but results.json and the pictures. seen: `chip.Chip`. lines: the columns of `lines.measure_lines`.
+    """Everything but results.json, the fields and the pictures. seen: `chip.Chip`. lines: the columns of `lines.measure_lines`.
     also: "abaqus" for chip.inp, in `plane`; InputError where a phase has no material."""
     write_picture(folder / "picture.ome.tif", _as_stored(seen), seen.pixel_size_m)
     write_labels(folder / "labels.ome.tif", seen.labels, seen.names, seen.pixel_size_m)
@@ -70,7 +70,6 @@ def write_files(folder, seen, lines, also=(), plane="strain"):
     for answer in seen.answers.values():
         for name, columns in answer.tables.items():
             write_table(folder / name, columns)
-    write_fields(folder / "fields.vti", seen)
     if "abaqus" in also:
         if not seen.sample.named:
             raise InputError("an Abaqus deck needs every phase named: use --legend, --materials or --process")
@@ -78,7 +77,7 @@ def write_files(folder, seen, lines, also=(), plane="strain"):
 
 
 def write_fields(path, seen):
-    """Every field of every physics for ParaView, units in the names; lengths in nm."""
+    """Every field of every physics for ParaView, units in the names; lengths in nm. Returns the file's SHA-256."""
     cells = {"material": seen.labels.astype(np.uint8), "object": seen.objects.labels.astype(np.int32),
              "confidence": seen.confidence.astype(np.float32)}
     points = {}
@@ -86,7 +85,7 @@ def write_fields(path, seen):
         cells |= answer.cells
         points |= answer.points
     dy, dx = (1e9 * size for size in seen.pixel_size_m)
-    write_vti(path, (dy, dx), cells, points, {"pixel_size_nm_x_y": (dx, dy)})
+    return write_vti(path, (dy, dx), cells, points, {"pixel_size_nm_x_y": (dx, dy)})
 
 
 def write_results(path, seen, lines, layers):

@@ -102,15 +102,17 @@ def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, p
 def leave(folder, seen, lines, simplify_px=0.0, also=(), plane="strain", places=None, overlaid=None):
     """The files of a `run.Run` folder from what was seen (`chip.Chip`) and measured; returns what results.json holds.
     overlaid: (labels, names, confidence) that overlay.png shows already."""
-    with folder.step("layout"):
-        polygons = layout.outlines(seen.objects.labels, simplify_px)
-        written = layout.write(folder.folder, polygons, seen.objects.table, seen.pixel_size_m, places, "oasis" in also)
-    with folder.step("images and tables"):
-        output.write_files(folder.folder, seen, lines, also, plane)
-        results = output.write_results(folder.folder / "results.json", seen, lines, written)
-    with folder.step("pictures"):
-        same = overlaid and all(np.array_equal(a, b) for a, b in zip(overlaid, (seen.labels, seen.names, seen.confidence)))
-        report.draw(folder.folder, seen, same)
+    fields = folder.folder / "fields.vti"
+    with folder.beside("fields", lambda: folder.hashed(fields, output.write_fields(fields, seen))):
+        with folder.step("layout"):
+            polygons = layout.outlines(seen.objects.labels, simplify_px)
+            written = layout.write(folder.folder, polygons, seen.objects.table, seen.pixel_size_m, places, "oasis" in also)
+        with folder.step("images and tables"):
+            output.write_files(folder.folder, seen, lines, also, plane)
+            results = output.write_results(folder.folder / "results.json", seen, lines, written)
+        with folder.step("pictures"):
+            same = overlaid and all(np.array_equal(a, b) for a, b in zip(overlaid, (seen.labels, seen.names, seen.confidence)))
+            report.draw(folder.folder, seen, same)
     return results
 
 

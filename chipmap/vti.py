@@ -1,14 +1,16 @@
 """Fields on the pixel grid as a VTK image file (.vti), for ParaView; and back."""
 
+import hashlib
 from xml.etree import ElementTree
 
 import numpy as np
 
+ROWS = 64       # written at once: what is turned over stays in the processor's own memory
 TYPES = {"f8": "Float64", "f4": "Float32", "i4": "Int32", "u1": "UInt8", "i8": "Int64"}
 
 
 def write_vti(path, spacing, cells, points=None, facts=None):
-    """Write fields on a grid of H x W pixels as ImageData XML, arrays appended as raw little-endian bytes.
+    """Write fields on a grid of H x W pixels as ImageData XML, arrays appended as raw little-endian bytes; returns the SHA-256.
 
     spacing: (dy, dx) of a pixel, in the unit the caller names in `facts`. cells: {name: (H, W) or (H, W, 2) array},
     a vector's components along x (right) and y (down). points: the same on the (H+1, W+1) pixel corners.
@@ -21,16 +23,27 @@ def write_vti(path, spacing, cells, points=None, facts=None):
     height, width = next(iter(cells.values())).shape[:2]
     groups = {
         "FieldData": {name: np.atleast_1d(np.asarray(value, np.float64)) for name, value in facts.items()},
-        "PointData": {name: _upright(name, a, (height + 1, width + 1)) for name, a in points.items()},
-        "CellData": {name: _upright(name, a, (height, width)) for name, a in cells.items()},
+        "PointData": {name: _checked(name, a, (height + 1, width + 1)) for name, a in points.items()},
+        "CellData": {name: _checked(name, a, (height, width)) for name, a in cells.items()},
     }
-    arrays = [a for group in groups.values() for a in group.values()]
+    digest = hashlib.sha256()
     with open(path, "wb") as file:
-        file.write(_header(groups, (height, width), spacing).encode())
-        for array in arrays:
-            file.write(np.uint64(array.nbytes).astype("<u8").tobytes())
-            array.tofile(file)
-        file.write(b"\n</AppendedData>\n</VTKFile>\n")
+        for part in _parts(groups, (height, width), spacing):
+            file.write(part)
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def _parts(groups, shape, spacing):
+    """The file, piece by piece."""
+    yield _header(groups, shape, spacing).encode()
+    for array in groups["FieldData"].values():
+        yield np.uint64(array.nbytes).astype("<u8").tobytes() + array.astype("<f8").tobytes()
+    for array in (*groups["PointData"].values(), *groups["CellData"].values()):
+        yield np.uint64(_bytes(array)).astype("<u8").tobytes()
+        for end in range(len(array), 0, -ROWS):
+            yield memoryview(_upright(array[max(end - ROWS, 0):end])).cast("B")
+    yield b"\n</AppendedData>\n</VTKFile>\n"
 
 
 def read_vti(path):
@@ -70,7 +83,7 @@ def _header(groups, shape, spacing):
         for name, array in arrays.items():
             count = f'NumberOfTuples="{len(array)}"' if group == "FieldData" else f'NumberOfComponents="{_components(array)}"'
             lines.append(f'<DataArray type="{TYPES[array.dtype.str[1:]]}" Name="{name}" {count} format="appended" offset="{offset}"/>')
-            offset += 8 + array.nbytes
+            offset += 8 + _bytes(array)
         text[group] = "\n".join([f"<{group}>", *lines, f"</{group}>"])
     return f"""<?xml version="1.0"?>
 <VTKFile type="ImageData" version="1.0" byte_order="LittleEndian" header_type="UInt64">
@@ -86,18 +99,29 @@ _"""
 
 
 def _components(array):
-    return array.shape[2] if array.ndim == 3 else 1
+    return 3 if array.ndim == 3 else 1      # VTK's vectors have three components
 
 
-def _upright(name, array, shape):
+def _bytes(array):
+    return array[..., :1].nbytes * 3 if array.ndim == 3 else array.nbytes
+
+
+def _checked(name, array, shape):
     array = np.asarray(array)
     if array.dtype == bool:
-        array = array.astype(np.uint8)
+        array = array.view(np.uint8)
     if array.shape[:2] != shape or array.shape[2:] not in ((), (2,)):
         raise ValueError(f"{name} has shape {array.shape}: expected {shape} or {(*shape, 2)}")
     if array.dtype.str[1:] not in TYPES:
         raise ValueError(f"{name} is {array.dtype}: .vti takes {', '.join(TYPES)}")
-    array = array[::-1]
-    if array.ndim == 3:     # VTK's vectors have three components
-        array = np.concatenate([array[..., :1], -array[..., 1:], np.zeros_like(array[..., :1])], axis=2)
-    return np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"), copy=False))
+    return array
+
+
+def _upright(rows):
+    """Rows from the last to the first, little-endian; vectors with y up and a third component."""
+    out = np.zeros((*rows.shape[:2], *((3,) if rows.ndim == 3 else ())), rows.dtype.newbyteorder("<"))
+    if rows.ndim == 3:
+        out[..., 0], out[..., 1] = rows[::-1, :, 0], -rows[::-1, :, 1]
+    else:
+        out[...] = rows[::-1]
+    return out

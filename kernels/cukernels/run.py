@@ -12,6 +12,7 @@ import resource
 import shutil
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 MANIFEST = "manifest.json"
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4     # of malloc.h
@@ -33,6 +34,7 @@ class Run:
             raise FileExistsError(f"{out} exists and is not the folder of an earlier run: choose another -o or remove it")
         self._started = time.perf_counter()
         self._say = say or (lambda line: None)
+        self._hashed = {}
         self.folder = self.out.parent / f".{self.out.name}.part{os.getpid()}"
         self.manifest = {
             "command": command,
@@ -72,6 +74,29 @@ class Run:
         self.manifest["steps"].append({"step": name, "seconds": round(seconds, 3), "cpu_seconds": cpu, "peak_memory_mb": round(peak_memory_mb())})
         self._say(f"{name:<28} {seconds:7.2f} s")
 
+    @contextlib.contextmanager
+    def beside(self, name, work):
+        """A step that runs in a thread of its own while the block does; its processor time counts in the block's steps.
+
+        The block ends when both have: nothing is written any more when an error leaves it.
+        """
+        def timed():
+            started = time.perf_counter()
+            work()
+            return time.perf_counter() - started
+
+        with ThreadPoolExecutor(1) as thread:
+            task = thread.submit(timed)
+            yield
+            seconds = task.result()
+        self.manifest["steps"].append({"step": name, "seconds": round(seconds, 3), "cpu_seconds": 0.0, "beside_the_others": True,
+                                       "peak_memory_mb": round(peak_memory_mb())})
+        self._say(f"{name:<28} {seconds:7.2f} s beside the others")
+
+    def hashed(self, path, digest):
+        """Note the SHA-256 of an output that was taken as it was written."""
+        self._hashed[pathlib.Path(path)] = digest
+
     def read(self, path):
         """Record an input file with its SHA-256; returns the path, so that it wraps the argument of a reader."""
         path = pathlib.Path(path)
@@ -83,7 +108,7 @@ class Run:
         self.manifest["seconds"] = round(time.perf_counter() - self._started, 3)
         self.manifest["peak_memory_mb"] = round(peak_memory_mb())
         self.manifest["outputs"] = [
-            {"file": str(p.relative_to(self.folder)), "bytes": p.stat().st_size, "sha256": sha256(p)}
+            {"file": str(p.relative_to(self.folder)), "bytes": p.stat().st_size, "sha256": self._hashed.get(p) or sha256(p)}
             for p in sorted(self.folder.rglob("*")) if p.is_file()
         ]
         write_json(self.folder / MANIFEST, self.manifest)
