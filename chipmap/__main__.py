@@ -91,13 +91,13 @@ def main():
 def run(image, out, device, quiet, **options):
     """Name the materials of a picture (PNG, TIFF, JPEG), measure its objects, and solve heat, current and stress in it."""
     say = (lambda line: None) if quiet else click.echo
-    with refusing():
-        from cukernels.run import keep_memory
+    from cukernels.run import keep_memory
 
+    keep_memory()
+    with refusing():
         from chipmap import pipeline
         from chipmap.problems import Boundaries
 
-        keep_memory()
 
         boundaries = {name: options.pop(name) for name in vars(Boundaries())}
         pipeline.run(image, out, device=device, say=say, boundaries=boundaries, **options)

@@ -7,10 +7,11 @@ import sys
 import pytest
 
 FAULTS = """
-import resource, numpy as np
+import resource
 from cukernels.run import keep_memory
 if {keep}:
     keep_memory()
+import numpy as np
 first = np.ones(1 << 22)            # 32 MB, small pages where the system has no large ones
 del first
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -119,10 +119,12 @@ class Run:
 
 
 def keep_memory():
-    """Let this process keep what its arrays give back, where the C library can (glibc); for commands, which end.
+    """Let this process keep what its arrays give back, where the C library can (glibc); for commands, which end. Before
+    NumPy is imported.
 
     Large blocks otherwise go back to the system each time, which clears every page again when it is next asked for: a
-    third of the time of a run on a large picture. The peak stays what it is.
+    third of the time of a run on a large picture. The peak stays what it is. Memory that is asked for once needs no huge
+    pages either, for which the system may have to make room first: NumPy asks for them unless told otherwise.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
@@ -130,6 +132,7 @@ def keep_memory():
         return
     mallopt(_M_MMAP_MAX, 0)             # no block by itself
     mallopt(_M_TRIM_THRESHOLD, -1)      # nor the end of the heap
+    os.environ.setdefault("NUMPY_MADVISE_HUGEPAGE", "0")
 
 
 def write_json(path, data):
