@@ -1,7 +1,10 @@
 """Current heats, heat changes the resistivity, and what is warm expands: current -> heat -> temperature -> stress."""
 
 import numpy as np
-from cukernels.backend import NotConverged, array_module
+from cukernels.backend import NotConverged, array_module, on_device
+from cukernels.stencil import chunks
+from cukernels.threads import in_pieces
+from numba import njit
 
 from chipmap import InputError, terminals
 from chipmap.answer import Answer, Picture, at_pixels, by_object, nothing
@@ -16,12 +19,12 @@ SETTLED = 1e-10     # relative change of the power from round to round
 HOTTEST_K = 3000.0  # above room: the linear law of the resistivity is long void, and so is the chip
 
 
-def coupled(sample, named_terminals, volts, cold, fixed, plane):
+def coupled(sample, named_terminals, volts, cold, fixed, plane, driven=None):
     """Joule heat of a current between terminals, the temperature it makes with rho(T) = rho (1 + a T), and the stress.
 
     sample: `library.Sample`. named_terminals: as of `physics.current`, None for left and right; the first is at `volts`.
     cold: text as "left,right": sides held at the temperature the properties hold for; the others let no heat through.
-    fixed, plane: as of `stresses.stress`. Returns an Answer; raises InputError for what can't be used, and where the
+    fixed, plane: as of `stresses.stress`. driven: `physics.Driven` of the cold current, to go on from where it serves. Returns an Answer; raises InputError for what can't be used, and where the
     current heats without end.
     """
     if not sample.named:
@@ -46,6 +49,8 @@ def coupled(sample, named_terminals, volts, cold, fixed, plane):
             raise InputError(f"{why}: name terminals of one net (column net of objects.csv)")
         return nothing(f"no coupled problem: {why}, name others with --terminals")
     heater = _Heater(sample, k0, held, volts, sides)
+    if driven is not None:
+        heater.begin(driven.potential)
     try:
         rounds = heater.settle()
     except NotConverged as error:
@@ -56,9 +61,22 @@ def coupled(sample, named_terminals, volts, cold, fixed, plane):
 
 def joule_heat(k, potential, dx, dy):
     """(H, W) power of each bilinear element, W a metre of depth: k times the integral of |grad u|^2, exactly."""
+    if not on_device(k):
+        heat = np.empty(k.shape)
+        in_pieces(_joule_rows, chunks(len(k)), k, potential, dy / dx, dx / dy, heat)
+        return heat
     top, bottom = potential[:-1, 1:] - potential[:-1, :-1], potential[1:, 1:] - potential[1:, :-1]
     left, right = potential[1:, :-1] - potential[:-1, :-1], potential[1:, 1:] - potential[:-1, 1:]
     return k / 3 * (dy / dx * (top * top + top * bottom + bottom * bottom) + dx / dy * (left * left + left * right + right * right))
+
+
+@njit(cache=True, nogil=True)
+def _joule_rows(k, u, a, b, heat, first, last):
+    for i in range(first, last):
+        for j in range(heat.shape[1]):
+            top, bottom = u[i, j + 1] - u[i, j], u[i + 1, j + 1] - u[i + 1, j]
+            left, right = u[i + 1, j] - u[i, j], u[i + 1, j + 1] - u[i, j + 1]
+            heat[i, j] = k[i, j] / 3 * (a * (top * top + top * bottom + bottom * bottom) + b * (left * left + left * right + right * right))
 
 
 class _Heater:
@@ -78,6 +96,12 @@ class _Heater:
         self.sink = Conductor(self.thermal, self.dx, self.dy, cold)
         self.rise = xp.zeros(k0.shape)
         self.potential, self.electric, self.source, self.temperature = None, None, xp.zeros(held.shape[1:]), xp.zeros(held.shape[1:])
+
+    def begin(self, potential):
+        """Go on from a potential, where it is that of these terminals."""
+        held, there = self.held.any(axis=0), self.volts * self.held[0]
+        if bool((abs(potential - there)[held] <= 1e-9 * abs(self.volts)).all()):
+            self.potential = potential
 
     def settle(self):
         """Rounds until the power stands still. Raises NotConverged, InputError for a runaway."""
@@ -113,7 +137,6 @@ class _Heater:
         if not hottest < HOTTEST_K:
             raise InputError(f"the current heats the picture by more than {HOTTEST_K:g} K: lower --voltage")
         return self.power
-
 
     def _warmer(self, source):
         """The temperature of a source: what it has more than the last one is solved for, as closely as the whole calls for."""

@@ -59,12 +59,12 @@ def solve_all(names, sample, boundaries, step, say=lambda line: None):
 
     say: told beforehand how much memory the solves take at most.
     """
-    answers = {}
+    answers, driven = {}, {}
     if names:
         say(f"memory for the solves: at most {needs(names, sample.objects.shape, boundaries) / 1e9:.2g} GB beside the picture")
     for name in names:
         with step(name):
-            answers[name], _ = _solve(name, sample, boundaries)
+            answers[name], driven[name] = _solve(name, sample, boundaries, driven)
     sample.solids.clear()
     with step("nets"):
         if answers:
@@ -84,7 +84,7 @@ def parse_length(text):
     return length
 
 
-def _solve(name, sample, boundaries):
+def _solve(name, sample, boundaries, driven):
     if name == "heat":
         return _with_uniform(heat(sample), sample, boundaries)
     if name == "current":
@@ -92,7 +92,8 @@ def _solve(name, sample, boundaries):
     if name == "charge":
         return charge(sample, boundaries.conductors, boundaries.margin), None
     if name == "coupled":
-        return coupled(sample, boundaries.terminals, boundaries.voltage, boundaries.cold, boundaries.fixed, boundaries.plane), None
+        return coupled(sample, boundaries.terminals, boundaries.voltage, boundaries.cold, boundaries.fixed, boundaries.plane,
+                       driven.get("current")), None
     if name == "junction":
         return junction(sample, boundaries.heater, boundaries.cold, boundaries.film), None
     if name == "transient":

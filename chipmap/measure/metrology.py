@@ -93,10 +93,10 @@ def roughness(traces, step, hurst=None, blur=0.0):
     # the mirror frequency at N/2 is counted once in a real transform, the others twice
     often = np.where(np.arange(1, len(power) + 1) * 2 == count, 0.5, 1.0) * len(traces)
 
-    kernel = _seen(step, blur)
+    expectation = _Expectation(count, step, hurst, _seen(step, blur))
 
     def cost(p):
-        expected = _expected_power(p, count, step, hurst, kernel)
+        expected = expectation(p)
         return float((often * (np.log(expected) + power / expected)).sum())
 
     total, tail = traces.var(), power[-len(power) // 4:].mean()
@@ -184,15 +184,26 @@ def _seen(step, blur):
     return kernel / kernel.sum()
 
 
-def _expected_power(p, count, step, hurst, kernel):
-    """Expectation of the periodogram at the frequencies 1 .. N/2, for log sigma, log xi, log noise (and hurst)."""
-    sigma, correlation, noise = np.exp(np.clip(p[:3], -60, 60))
-    reach = len(kernel) // 2
-    lag = np.abs(np.arange(-reach, (count - 1) * FINE + reach + 1)) * step / FINE
-    shape = np.convolve(np.exp(-(lag / correlation) ** (2 * _hurst(p, hurst))), kernel, mode="valid")[::FINE]
-    tapered = (1 - np.arange(count) / count) * shape
-    spectrum = 2 * np.fft.rfft(tapered).real - tapered[0]
-    return sigma ** 2 * np.maximum(spectrum[1:], 1e-12) + noise ** 2
+class _Expectation:
+    """Of the periodogram at the frequencies 1 .. N/2, for log sigma, log xi, log noise (and hurst)."""
+
+    def __init__(self, count, step, hurst, kernel):
+        reach = len(kernel) // 2
+        self.hurst, self.kernel, self.taper = hurst, kernel, 1 - np.arange(count) / count
+        self.lag = np.abs(np.arange(-reach, (count - 1) * FINE + reach + 1)) * (-step / FINE)
+        self.fine = np.empty(len(self.lag))     # the autocorrelation, and what of it each place averages
+        self.around = np.lib.stride_tricks.sliding_window_view(self.fine, len(kernel))[::FINE]
+
+    def __call__(self, p):
+        sigma, correlation, noise = np.exp(np.clip(p[:3], -60, 60))
+        power = 2 * _hurst(p, self.hurst)
+        np.divide(self.lag, correlation, out=self.fine)
+        if power != 1:
+            np.negative(np.power(-self.fine, power), out=self.fine)
+        np.exp(self.fine, out=self.fine)
+        tapered = self.taper * (self.around @ self.kernel)
+        spectrum = 2 * np.fft.rfft(tapered).real - tapered[0]
+        return sigma ** 2 * np.maximum(spectrum[1:], 1e-12) + noise ** 2
 
 
 def _curvature(cost, at, step=1e-3):

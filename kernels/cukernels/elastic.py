@@ -192,8 +192,10 @@ def _check_balance(operator, load, least):
     Round a picture that wraps pieces only shift; elsewhere they also turn, about the middle of the picture.
     """
     labels, count = _node_pieces(operator)
-    work, effort = _works(operator, labels, count, interior(load), least)
     free = _free_motions(operator, labels, count)
+    if not free.any():
+        return
+    work, effort = _works(operator, labels, count, interior(load), least)
     along, size = np.einsum("pmn,spm->spn", free, work), np.einsum("pmn,spm->spn", abs(free), effort)
     bad = np.argwhere((np.abs(along) > _BALANCED * size).any(axis=(0, 2)))
     if bad.size:
@@ -223,9 +225,13 @@ def _works(operator, labels, count, forces, least):
 
 def _free_motions(operator, labels, count):
     """(count, M, M) whose columns are the motions that the fixed displacements of each piece allow, 0 for those they do not."""
-    held, motions = interior(operator.free) == 0, _rigid(operator)
-    gram = [[_total(held[0] * (m[0] * n[0]) + held[1] * (m[1] * n[1]), labels, count) for n in motions] for m in motions]
-    gram = np.array(gram).transpose(2, 0, 1)
+    xp, motions = array_module(labels), _rigid(operator)
+    held, gram = interior(operator.free) == 0, 0
+    for direction in (0, 1):  # few nodes are held
+        at = xp.nonzero(held[direction] & (labels > 0))
+        own = [xp.broadcast_to(xp.asarray(m[direction], np.float64), labels.shape)[at] for m in motions]
+        gram = gram + np.array([[_total(a * b, labels[at], count) for b in own] for a in own])
+    gram = gram.transpose(2, 0, 1)
     size = np.sqrt(np.einsum("pmm->pm", gram))
     size = np.where(size > 0, size, 1)
     kept, direction = np.linalg.eigh(gram / (size[:, :, None] * size[:, None]))
