@@ -1,25 +1,24 @@
 """Objects -> materials, each by its own grey: a posterior over the library, and what no dose of electrons could tell apart.
 
 Backscattered grey = gain * eta + offset. Objects that are known fix gain and offset; their eta is as uncertain as
-everyone's, and that goes into the posterior, and so do shot noise, streaks and the doubt of the mixing rules.
+everyone's, and that goes into the posterior, and so do shot noise, streaks and the doubt of the mixing rules, which is one
+for all objects of a picture (`coefficients`). What the picture as a whole may seem to tell apart, one object does not
+where the two lie nearer than its dose and the models can tell: then grey gives none of the two more than `SURE`.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from chipmap import InputError, eta, materials, unmix
+from chipmap import InputError, eta, materials
+from chipmap.coefficients import Readings, kinds
+from chipmap.object_grey import object_greys, own_greys
 
 SURE = 0.9      # an object is named by the smallest set of candidates that holds this much of its posterior
-RIM = 2         # pixels from its border to its middle that an object needs, or it is all blur and bright edge
-DEEP = 8        # pixels from a border beyond which neither is to be expected
-TILE = 8        # pixels: side of the tiles that are compared
-STILL = 0.75     # of the change of grey from the shell to the core, that the core may still be off
 GRAIN = 0.015   # of its coefficient, that one material differs from place to place: orientation of crystals, density
-LAGS = 4        # rows or columns whose streaks may hang together
-MIXED = 0.25    # standard uncertainty of an object too thin to have more than rim, share of the contrast of the picture
-DOUBTED = 0.25  # of what blur and shining edges seem to have changed
 TELLING = 3.29  # distance of two normals, in standard deviations, at which the nearer one is right in 95 % of cases
+BELOW = 1 - 1e-6  # so that a set of `SURE` holds more than one
+LEAST = 1e-5    # uncertainty of eta below which none is believed
 CONTACT = 3.0   # nats, as in `identify`, for a whole border on a material that the process keeps away
 
 
@@ -72,7 +71,8 @@ def name_objects(labels, image, known, kv, candidates=None, process=None, yields
 class GreyEvidence:
     """log: (K, M) log-likelihood of each candidate by the object's grey. eta, eta_sd: (K,) read off the grey.
 
-    value: (M,) eta of the candidates; model: (K, M) doubt of the models; shot: (K,) doubt of the grey, all in eta.
+    value: (M,) eta of the candidates; model: (K, M) doubt of the models, the line through the known ones included; shot:
+    (K,) doubt of the grey; doubt: (M,) of each coefficient by itself; all in eta.
     """
 
     log: np.ndarray
@@ -81,10 +81,31 @@ class GreyEvidence:
     value: np.ndarray
     model: np.ndarray
     shot: np.ndarray
+    doubt: np.ndarray
+
+    def near(self, best):
+        """((K, M), (K, M)) bool: which candidates lie too near material best (K,) to be told from it at this dose, and at any."""
+        rows = np.arange(len(best))
+        model = (self.model**2 + self.model[rows, best][:, None] ** 2) / 2
+        model = np.maximum(model, (self.doubt**2 + self.doubt[best][:, None] ** 2) / 2)
+        gap = (self.value - self.value[best][:, None]) ** 2 / TELLING**2
+        near = (gap < model + self.shot[:, None] ** 2) & (np.arange(len(self.value)) != best[:, None])
+        return near, near & (gap < model)
 
     def limits(self, posterior, names):
         """(limits, by_model) of `ObjectNames`: for each object what lies too near its best at this dose, and what always will."""
-        return _limits(posterior, self.value, self.model, self.shot, names)
+        return tuple([[names[i] for i in np.flatnonzero(row)] for row in table] for table in self.near(posterior.argmax(1)))
+
+    def shared(self, posterior):
+        """Posterior (K, M) in which no material has more than `SURE` where another lies too near: these share what is beyond."""
+        best, rows = posterior.argmax(1), np.arange(len(posterior))
+        near, _ = self.near(best)
+        top = posterior[rows, best]
+        beyond = np.where(near.any(1), np.maximum(top - BELOW * SURE, 0), 0)
+        share = near * (posterior + 1e-12)
+        out = posterior + beyond[:, None] * share / np.maximum(share.sum(1, keepdims=True), 1e-300)
+        out[rows, best] = top - beyond
+        return out
 
 
 def grey_evidence(labels, image, known, kv, names, yields=None):
@@ -96,16 +117,34 @@ def grey_evidence(labels, image, known, kv, names, yields=None):
     grey, grey_sd = object_greys(labels, image)
     low, high = _references(grey, grey_sd, told, value)
     zero = low[0] - value[low[2]] * (high[0] - low[0]) / (value[high[2]] - value[low[2]])
-    grey, grey_sd = own_greys(labels, image, grey, grey_sd, zero)
-    low, high = _references(grey, grey_sd, told, value)
-    place = (grey - low[0]) / (high[0] - low[0])
-    shot = _reading_sd(grey_sd, place, low, high) * abs(value[high[2]] - value[low[2]])
-    read = value[low[2]] + place * (value[high[2]] - value[low[2]])
-    spread = np.hypot(_model_sd(place, doubt, low[2], high[2]), 0.0 if yields else GRAIN * value)
-    log = -0.5 * ((read[:, None] - value) / np.hypot(spread, shot[:, None])) ** 2 - np.log(np.hypot(spread, shot[:, None]))
-    for k, name in known.items():
-        log[k] = np.where(np.arange(len(names)) == names.index(materials.find(name).name), 0, -1e3)
-    return GreyEvidence(log, read, np.hypot(shot, spread.min(1)), value, spread, shot)
+    own = own_greys(labels, image, grey, grey_sd, zero)
+    low, high = _references(own.mean, own.error, told, value)
+    place = (own.mean - low[0]) / (high[0] - low[0])
+    span = value[high[2]] - value[low[2]]
+    shot = _reading_sd(own.error, place, low, high) * span
+    read = value[low[2]] + place * span
+    grain = 0.0 * value if yields else GRAIN * value
+    spread = np.hypot(_model_sd(place, doubt, low[2], high[2]), grain)
+    seen = GreyEvidence(np.zeros(spread.shape), read, np.hypot(shot, spread.min(1)), value, spread, shot, doubt)
+    scale = span / (high[0] - low[0])
+    posterior = _by_composition(names, place, own.chance * scale, own.alike * scale, told, value, doubt, grain, low[2], high[2])
+    seen.log[:] = np.log(np.maximum(seen.shared(posterior), 1e-300))
+    for k, m in told.items():
+        seen.log[k] = np.where(np.arange(len(names)) == m, 0, -1e3)
+    return seen
+
+
+def _by_composition(names, place, chance, alike, told, value, doubt, grain, low, high):
+    """(K, M) posterior of `coefficients.kinds`: candidates of one composition have one coefficient, and are as likely as each other."""
+    makeup = [(tuple(sorted(materials.find(n).mass_fractions.items())), float(value[m]), float(doubt[m])) for m, n in enumerate(names)]
+    kind = np.array([makeup.index(one) for one in makeup])
+    first, group, times = np.unique(kind, return_inverse=True, return_counts=True)
+    known = np.full(len(place), -1)
+    for k, m in told.items():
+        known[k] = group[m]
+    found = kinds(Readings(place, np.maximum(chance, LEAST), alike, known, value[first], np.maximum(doubt[first], LEAST), grain[first],
+                           times, int(group[low]), int(group[high])))
+    return found[:, group] / times[group]
 
 
 def electrons_to_tell(a, b, kv, collection=1.0):
@@ -117,69 +156,6 @@ def electrons_to_tell(a, b, kv, collection=1.0):
     (x, sx), (y, sy) = (eta.eta_of(materials.find(n), kv) for n in (a, b))
     room = (x - y) ** 2 / TELLING**2 - (sx**2 + sy**2) / 2
     return (x + y) / 2 / collection / room if room > 0 else np.inf
-
-
-def object_greys(labels, image):
-    """(mean, standard error) of each object's grey, (K,) each, from its inner half (at most `DEEP` pixels from a border).
-
-    The error joins chance (the largest of white noise, rows that differ: streaks, columns that differ: curtains, and
-    tiles that differ: a second material) with how much the grey still changes with depth: blur, bright edges.
-    An object that is all rim gets a quarter of the picture's contrast on top: its grey is mixed with its neighbours'.
-    """
-    from scipy import ndimage
-    contrast = float(np.ptp(np.quantile(image, [0.02, 0.98])))
-    mean, error = np.empty(labels.max() + 1), np.empty(labels.max() + 1)
-    for k, box in enumerate(ndimage.find_objects(labels + 1)):
-        if box is None:
-            raise InputError(f"object {k} has no pixel: number objects 0 to K - 1 without gaps")
-        # a pixel of surroundings, where there is one: the picture's frame is no border
-        frame = tuple(slice(max(side.start - 1, 0), side.stop + 1) for side in box)
-        depth = ndimage.distance_transform_edt(np.pad(labels[frame] == k, DEEP, "edge"))[DEEP:-DEEP, DEEP:-DEEP]
-        mean[k], error[k] = _mean_and_error(image[frame], depth, contrast)
-    return mean, error
-
-
-def own_greys(labels, image, mean, error, zero):
-    """(mean, standard error) of each object's own grey: `object_greys` of the picture that `unmix.sharp` makes.
-
-    mean, error: of `object_greys`. zero: the grey of nothing.
-
-    A part of what that takes off counts as doubt.
-    """
-    own, left = object_greys(labels, unmix.sharp(labels, image, unmix.border_depth(labels), mean, error, zero))
-    return own, np.hypot(left, DOUBTED * (own - mean))
-
-
-def _mean_and_error(window, depth, contrast):
-    deepest = depth.max()
-    core = depth > min(deepest / 2, DEEP)
-    shell = (depth > min(deepest / 2, DEEP) / 2) & ~core
-    mean, chance = _mean_and_chance(window, core)
-    if not shell.any() or deepest < RIM:
-        return mean, np.hypot(chance, MIXED * contrast)
-    outer, outer_chance = _mean_and_chance(window, shell)
-    # a change that is small by chance says no more than how well it is known
-    return mean, np.hypot(chance, STILL * max(abs(outer - mean), np.hypot(chance, outer_chance)))
-
-
-def _mean_and_chance(window, mask):
-    y, x = np.nonzero(mask)
-    grey = window[y, x]
-    mean = grey.mean()
-    errors = [grey.std() / np.sqrt(len(grey))]
-    for group, lags in ((y, LAGS), (x, LAGS), (y // TILE * window.shape[1] + x // TILE, 0)):
-        count = np.bincount(group)
-        sums = np.bincount(group, grey - mean)[count > 0]
-        if len(sums) > 7:
-            errors.append(np.sqrt(_variance_of_sum(sums, lags)) / len(grey))  # pixels of a group as one
-    return mean, max(errors)
-
-
-def _variance_of_sum(sums, lags):
-    """Neighbouring rows (columns) are streaked alike: W. K. Newey, K. D. West, Econometrica 55, 703 (1987), Bartlett weights."""
-    total = (sums**2).sum()
-    alike = sum(2 * (1 - lag / (lags + 1)) * (sums[lag:] * sums[:-lag]).sum() for lag in range(1, lags + 1))
-    return total + max(alike, 0.0)
 
 
 def _references(grey, grey_sd, known, value):
@@ -195,6 +171,8 @@ def _references(grey, grey_sd, known, value):
     if len(points) < 2:
         raise InputError("grey is calibrated by two known materials: name objects of a second one")
     low, high = points[0], points[-1]
+    if not value[high[2]] > value[low[2]]:
+        raise InputError("the known materials send back equally many electrons and calibrate no grey: name objects of a third one")
     if not high[0] - low[0] > TELLING * np.hypot(low[1], high[1]):
         raise InputError("the known objects differ in atomic number but not in grey: this picture shows no such contrast, "
                          "or the names are wrong")
@@ -246,15 +224,3 @@ def smallest_set(row, names):
     order = np.argsort(-row, kind="stable")
     enough = int(np.searchsorted(np.cumsum(row[order]), SURE)) + 1
     return [names[m] for m in order[:enough]]
-
-
-def _limits(posterior, value, spread, shot, names):
-    """For each object: candidates that lie too near its best at this dose, and those of them that always will."""
-    limits, by_model = [], []
-    for k, m in enumerate(posterior.argmax(1)):
-        model = (spread[k] ** 2 + spread[k, m] ** 2) / 2
-        gap = (value - value[m]) ** 2 / TELLING**2
-        near = (gap < model + shot[k] ** 2) & (np.arange(len(names)) != m)
-        limits.append([names[i] for i in np.flatnonzero(near)])
-        by_model.append([names[i] for i in np.flatnonzero(near & (gap < model))])
-    return limits, by_model
