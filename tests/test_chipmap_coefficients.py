@@ -56,14 +56,14 @@ def drawn(rng, objects=14, doubt=0.012, chance=0.003):
 
 def test_as_sure_as_it_is_right_and_right_more_often_than_object_by_object():
     rng, sure, right, nearest = np.random.default_rng(0), [], [], []
-    for _ in range(30):
+    for _ in range(50):
         kind, r = drawn(rng)
         got = kinds(r)[2:]
         sure += got.max(1).tolist()
         right += (got.argmax(1) == kind[2:]).tolist()
         read = r.value[0] + r.place[2:] * r.span
         nearest += (np.abs(read[:, None] - r.value).argmin(1) == kind[2:]).tolist()
-    assert calibration_error(sure, right) < 0.05
+    assert calibration_error(sure, right) < 0.06  # of 50 pictures, whose objects err together
     assert np.mean(right) > np.mean(nearest) + 0.03
 
 
