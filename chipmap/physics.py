@@ -16,7 +16,7 @@ CONDUCTOR_OHM_M = 1e-3      # what resists more is insulating here: its conducti
 SIDES = {0: "top to bottom", 1: "left to right"}
 HEAT_K = 1.0                # between the two sides; everything is linear in it
 CURRENT_V = 1e-3
-CLOSE, ROUGH = 1e-6, 3e-4   # of a field whose energy alone is used, which is then right to the square of it; ROUGH: for an interval
+CLOSE, ENERGY, ROUGH = 1e-6, 1e-5, 3e-4     # of a field; where its energy alone is used, which is then right to the square of it; for an interval
 MOST = 20                   # edge sensitivities in results.json
 UNNAMED = "not every phase has a material, name them with --materials, --legend or --process"
 
@@ -120,7 +120,7 @@ def _drive(sample, k, axes, drop, unit, drop_unit, flux_unit):
     try:
         solved = conductance(field, axis=axis, dx=dx, dy=dy)
         # a tensor depends on the shape of the pixel only
-        tensor = np.asarray(to_host(effective_conductivity(field, dx=1.0, dy=dy / dx, tolerance=CLOSE).value))
+        tensor = np.asarray(to_host(effective_conductivity(field, dx=1.0, dy=dy / dx, tolerance=ENERGY).value))
         lower = solved.lower
     except NotConverged as error:
         return f"no field in {unit}: {error}", None

@@ -130,7 +130,7 @@ class RigidMultigrid:
             return wrap(x, level.periodic)
         x = _scratch(level, "x", b)
         x[...] = 0
-        _smooth(level, x, b, True)
+        _smooth(level, x, b, True, True)
         below = self.levels[n + 1]
         coarse = _scratch(below, "b", b)
         _restrict(level, x, b, coarse)
@@ -237,17 +237,20 @@ def _scratch(level, name, b):
     return level.work[key]
 
 
-def _smooth(level, x, b, forward):
-    """Rows of even number, then those of odd; back the other way. The last row of an odd circle is a turn of its own."""
+def _smooth(level, x, b, forward, from_zero=False):
+    """Rows of even number, then those of odd; back the other way. The last row of an odd circle is a turn of its own.
+
+    from_zero: x is 0.
+    """
     NY, NX = level.shape
     seam = int(level.periodic[0] and NY % 2)
     turns = [(0, (NY + 1) // 2 - seam), (1, NY // 2)] + [(NY - 1, 1)] * seam
-    for first, count in turns if forward else turns[::-1]:
+    for n, (first, count) in enumerate(turns if forward else turns[::-1]):
         if on_device(x):
             _smooth_cuda(level, x, b, first, count, forward)
         else:
             in_threads(_relax_rows, count, level.d, level.link, level.inverse, level.colours, *level.periodic, x, b, first,
-                       forward, least=1 + _PART // NX)
+                       forward, from_zero and n == 0, least=1 + _PART // NX)
 
 
 def _restrict(level, x, b, coarse):
@@ -655,14 +658,17 @@ def _same_row(t, link, x, i, d):
 
 
 @njit(cache=True, nogil=True)
-def _relax_rows(d, link, inverse, colours, wrap_y, wrap_x, x, b, start, forward, first, last):
-    """Gauss-Seidel on every second row from row `start` on, one colour of columns after the other."""
+def _relax_rows(d, link, inverse, colours, wrap_y, wrap_x, x, b, start, forward, alone, first, last):
+    """Gauss-Seidel on every second row from row `start` on, one colour of columns after the other. alone: the others are 0."""
     n = x.shape[3] - 2
     others, t = np.empty((d, n), x.dtype), np.empty((d, n), x.dtype)
     for f in range(x.shape[0]):
         for turn in range(first, last):
             i = start + 2 * turn + 1
-            _other_rows(others, link, x[f], b[f], i, d)
+            if alone:
+                _copy(others, b[f, :, i, 1:-1])
+            else:
+                _other_rows(others, link, x[f], b[f], i, d)
             for m in range(len(colours)):
                 _copy(t, others)
                 _same_row(t, link, x[f], i, d)
@@ -702,45 +708,64 @@ def _residual_row(r, link, diagonal, x, b, i, d):
 
 
 @njit(cache=True, nogil=True)
-def _give(out, w, first, step, J, r, j, d):
-    """Three coarse unknowns get w^T r of one fine node: weights w[first + step a + n]."""
+def _parted(even, odd, link, diagonal, x, b, i, d, r):
+    """The residual of node row i, that of coarse columns and that between them each in a row of its own."""
+    _residual_row(r, link, diagonal, x, b, i, d)
+    last = r.shape[1] - 1
     for a in range(d):
+        for J in range(even.shape[1]):
+            even[a, J] = r[a, min(2 * J, last)]
+        for J in range(odd.shape[1]):
+            odd[a, J] = r[a, 2 * J + 1]
+
+
+@njit(cache=True, nogil=True)
+def _add(out, w, r, beside):
+    for J in range(r.size):
+        out[J + 1 + beside] += w[J + 1] * r[J]
+
+
+@njit(cache=True, nogil=True)
+def _give(out, row, w, w_row, first, step, r, beside):
+    """Row `row` of the three coarse unknowns gets w^T r of fine nodes: weights w[first + step a + n]."""
+    for a in range(r.shape[0]):
         for n in range(3):
-            out[n, J] += w[first + step * a + n] * r[a, j]
+            _add(out[n, row], w[first + step * a + n, w_row], r[a], beside)
 
 
 @njit(cache=True, nogil=True)
 def _restrict_rows(d, link, diagonal, along, down, middle, wrap_y, wrap_x, x, b, coarse, first, last):
     NY, NX = x.shape[2] - 2, x.shape[3] - 2
     NYc, NXc = coarse.shape[2] - 2, coarse.shape[3] - 2
-    odd_columns = (NX - (not wrap_x)) // 2
-    here, there = np.empty((d, NX), x.dtype), np.empty((d, NX), x.dtype)
+    columns = (NX - (not wrap_x)) // 2
+    r, even, odd = np.empty((d, NX), x.dtype), np.empty((2, d, NXc), x.dtype), np.empty((2, d, columns), x.dtype)
+    own, between = np.empty((d, NXc), x.dtype), np.empty((d, columns), x.dtype)
     for f in range(x.shape[0]):
         for I in range(first, last):
-            out = coarse[f, :, I + 1]
-            out[:] = 0
-            _residual_row(here, link, diagonal, x[f], b[f], min(2 * I, NY - 1), d)
-            for J in range(NXc):
-                for a in range(d):
-                    out[a, J + 1] += here[a, min(2 * J, NX - 1)] * (np.float32(0.5) if a == 2 else np.float32(1))
-            for J in range(odd_columns):
-                for half in range(2):
-                    _give(out, along[:, I + 1, J + 1], 3 * half, 6, J + 1 + half, here, 2 * J + 1, d)
-            for side in range(2):  # the odd row below, then the one above
+            out, row = coarse[f], I + 1
+            out[:, row] = 0
+            _parted(own, between, link, diagonal, x[f], b[f], min(2 * I, NY - 1), d, r)
+            for a in range(d):
+                share = np.float32(0.5) if a == 2 else np.float32(1)
+                for J in range(NXc):
+                    out[a, row, J + 1] += own[a, J] * share
+            for half in range(2):
+                _give(out, row, along, row, 3 * half, 6, between, half)
+            for side in range(2):  # the odd row below, then the one above, which was below before
                 cell = I - side
                 if cell < 0 and wrap_y:
                     cell += NYc
                 if cell < 0 or 2 * cell + 1 >= NY - (not wrap_y):
                     continue
-                _residual_row(there, link, diagonal, x[f], b[f], 2 * cell + 1, d)
-                for J in range(NXc):
-                    _give(out, down[:, cell + 1, J + 1], 3 * side, 6, J + 1, there, min(2 * J, NX - 1), d)
-                for J in range(odd_columns):
-                    for half in range(2):
-                        _give(out, middle[:, cell + 1, J + 1], 6 * side + 3 * half, 12, J + 1 + half, there, 2 * J + 1, d)
+                n = (I - side) % 2
+                if side == 0 or I == first:
+                    _parted(even[n], odd[n], link, diagonal, x[f], b[f], 2 * cell + 1, d, r)
+                _give(out, row, down, cell + 1, 3 * side, 6, even[n], 0)
+                for half in range(2):
+                    _give(out, row, middle, cell + 1, 6 * side + 3 * half, 12, odd[n], half)
             if wrap_x:
                 for n in range(3):
-                    out[n, 1] += out[n, NXc + 1]
+                    out[n, row, 1] += out[n, row, NXc + 1]
 
 
 @njit(cache=True, nogil=True)
