@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from cukernels import stencil
 from cukernels.backend import to_host
-from cukernels.stencil import apply, conduction, embed, gradient, interior
+from cukernels.stencil import apply, chunks, conduction, embed, gradient, interior
 
 
 def times(xp, k, u, **how):
@@ -88,3 +89,29 @@ def test_bad_sizes(xp):
             conduction(k, **how)
     with pytest.raises(ValueError, match="repeat"):
         conduction(k[:1], periodic=(True, True))
+
+
+@pytest.mark.parametrize("periodic", [(False, False), (True, False), (True, True)])
+@pytest.mark.parametrize("tensors", [False, True])
+def test_steps_of_conjugate_gradients_in_one_pass(monkeypatch, periodic, tensors):
+    """`search` and `advance`, with rows shared out, are what `apply` and sums of arrays give."""
+    monkeypatch.setattr(stencil, "chunks", lambda rows, least=64: chunks(rows, 5))
+    random = np.random.default_rng(2)
+    k = random.choice([0, 1.0, 50.0], (23, 17))
+    k = np.stack([k, 2 * k, 0.5 * k]) if tensors else k
+    shape = tuple(n + (not w) for n, w in zip(k.shape[-2:], periodic))
+    fixed = random.random(shape) < 0.1
+    operator = conduction(k, 1.0, 1.3, periodic, fixed, random.random(shape))
+    p, z, x, r = (embed(random.standard_normal((3, *shape)) * interior(operator.free), periodic) for _ in range(4))
+    short = z.astype(np.float32)
+    scale, beta, alpha = random.random(3), random.random(3), random.random(3)
+    turned = scale[:, None, None] * short + beta[:, None, None] * p
+    q = np.zeros_like(p)
+    want = operator.apply(turned, q)
+    np.testing.assert_allclose(operator.search(p, short, scale, beta), want, rtol=1e-12)
+    np.testing.assert_allclose(p, turned, atol=1e-14)
+    x_want, r_want = x + alpha[:, None, None] * turned, r - alpha[:, None, None] * q
+    operator.advance(x, r, p, alpha, scale, short)
+    np.testing.assert_allclose(interior(x), interior(x_want), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(interior(r), interior(r_want), rtol=1e-11, atol=1e-11)
+    np.testing.assert_array_equal(interior(short), interior(r * scale[:, None, None]).astype(np.float32))

@@ -119,7 +119,7 @@ class Conductor:
         self.operator = whole if island is None else replace(whole, free=embed((interior(whole.free) > 0) & ~island, periodic).astype(np.uint8))
         self.floating = ~fixed & (interior(self.operator.free) == 0)
         multigrid = Multigrid(self.operator, contrast)
-        self._apply, self._precondition, self._average = self.operator.apply, multigrid, lambda a: a
+        self._apply, self._precondition, self._average = self.operator, multigrid, lambda a: a
         if tied is not None:
             self._apply, self._precondition, self._average = tie(Ties(tied), self.operator, multigrid)
 
@@ -129,7 +129,7 @@ class Conductor:
         other = copy(self)
         other.operator = conduction(k / self._scale, self.dx, self.dy, self.periodic, interior(self.operator.free) == 0,
                                     interior(self.operator.reaction) if self.operator.reaction.size else None)
-        other._apply = other.operator.apply
+        other._apply = other.operator
         return other
 
     def _islands(self, xp, k, held):
@@ -318,7 +318,7 @@ def _periodic(xp, k, dx, dy, tolerance):
         b = -_ramps(xp, ramps, dx, dy)
         mean = to_host(ramps.sum(axis=(2, 3))) * dx * dy
     load = embed(b, (False, False))  # residuals have a pad of zeros: inner products count each node once
-    solution = conjugate_gradients(operator.apply, Multigrid(operator), load, None, tolerance, np.diag(mean).copy())
+    solution = conjugate_gradients(operator, Multigrid(operator), load, None, tolerance, np.diag(mean).copy())
     chi = solution.x
     # power of the sum of ramp and correction, all four terms: its error is the square of chi's
     cross = to_host(xp.einsum("aij,bij->ab", interior(chi), b))

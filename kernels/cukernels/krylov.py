@@ -22,10 +22,11 @@ class Solution:
     error: np.ndarray
 
 
-def conjugate_gradients(apply, precondition, b, x=None, tolerance=1e-8, start=None, limit=200):
+def conjugate_gradients(apply, precondition, b, x=None, tolerance=1e-8, start=None, limit=500):
     """Solve A x = b for S right-hand sides with one symmetric positive (semi-)definite A.
 
-    apply(p, q): writes A p into q, both (S, ...) float64, and returns the S inner products p . q.
+    apply(p, q): writes A p into q, both (S, ...) float64, and returns the S inner products p . q. Or an operator with that
+        method and, for processors, `search` and `advance`, which pass over memory once where `_Apart` does twice.
     precondition(r): (S, ...) float32 in, an approximation of A^-1 r out, float32, linear, symmetric and positive.
     b: (S, ...) float64, C-contiguous, overwritten (it becomes the residual); None for 0, where x holds given values that
         apply feels and no p ever changes. x: starting point, overwritten; 0 if None.
@@ -37,21 +38,22 @@ def conjugate_gradients(apply, precondition, b, x=None, tolerance=1e-8, start=No
     """
     like = x if b is None else b
     xp = array_module(like)
-    # zeros that are made as they are met, by the threads that meet them
-    q, p, short = xp.zeros(like.shape), xp.zeros(like.shape), xp.zeros(like.shape, np.float32)
-    first = np.zeros(len(like))
     if x is None:
         x, r = xp.zeros(like.shape), b
     else:
-        r = xp.zeros(like.shape) if b is None else b
-        energy, first = _per_field(apply(x, q)), first + 1
+        r = xp.zeros(like.shape)
+        energy = _per_field(getattr(apply, "apply", apply)(x, r))
         start = energy if b is None else start
-    largest = _largest(r, q, first)
+        r = xp.negative(r, out=r) if b is None else xp.subtract(b, r, out=b)
+    steps = apply if hasattr(apply, "search") and not on_device(like) else _Apart(getattr(apply, "apply", apply), like)
+    # zeros that are made as they are met, by the threads that meet them
+    p, short = xp.zeros(like.shape), xp.zeros(like.shape, np.float32)
+    largest = _largest(r)
     # the cycle works in single precision: bring each residual near 1, so that neither end of the range is met
     scale = 1.0 / np.where(largest > 0, largest, 1.0)
-    _advance(x, r, p, q, first, scale, short)
+    _shorten(r, scale, short)
     z = precondition(short)
-    rz = _dot(r, z) / scale
+    rz = _dot(short, z) / scale**2
     gained, done, error, before = np.zeros(len(x)), np.zeros(len(x), bool), np.abs(rz), None
     for iteration in range(limit + 1):
         if not np.isfinite(rz).all() or (rz[~done] < 0).any():
@@ -65,27 +67,50 @@ def conjugate_gradients(apply, precondition, b, x=None, tolerance=1e-8, start=No
             return Solution(x, iteration, np.sqrt(error / np.where(energy > 0, energy, 1.0)))
         if iteration == limit:
             break
-        _turn(p, z, 1.0 / scale, rz / before if iteration else np.zeros(len(x)))
-        pq = _per_field(apply(p, q))
+        pq = _per_field(steps.search(p, z, 1.0 / scale, rz / before if iteration else np.zeros(len(x))))
         if not np.isfinite(pq).all() or (pq[~done] <= 0).any():
             raise NotConverged(f"conjugate gradients broke down at iteration {iteration}: p . A p = {pq.min():.3g}")
         alpha = np.where(done, 0.0, rz / np.where(pq > 0, pq, 1.0))
-        _advance(x, r, p, q, alpha, scale, short)
+        steps.advance(x, r, p, alpha, scale, short)
         gained += alpha * rz
         z = precondition(short)
-        before, rz = np.where(rz > 0, rz, 1.0), _dot(r, z) / scale
+        before, rz = np.where(rz > 0, rz, 1.0), _dot(short, z) / scale**2
     raise NotConverged(f"conjugate gradients reached {np.sqrt((rz / np.maximum(energy, 1e-300)).max()):.2g} in {limit} iterations, not {tolerance:.2g}")
+
+
+class _Apart:
+    """The two steps of an iteration for any operator, with an array for A p between them."""
+
+    def __init__(self, apply, like):
+        self.apply, self.q = apply, array_module(like).zeros(like.shape)
+
+    def search(self, p, z, scale, beta):
+        """p = z scale + beta p; the S inner products of p and A p."""
+        _turn(p, z, scale, beta)
+        return self.apply(p, self.q)
+
+    def advance(self, x, r, p, alpha, scale, short):
+        """x += alpha p, r -= alpha A p, short = r scale, a number each for every right-hand side."""
+        _advance(x, r, p, self.q, alpha, scale, short)
 
 
 def _per_field(a):
     return np.asarray(a.get() if hasattr(a, "get") else a, np.float64)
 
 
-def _largest(r, q, factor):
-    """Largest size of r - factor q, of each right-hand side."""
+def _largest(r):
+    """Largest size in each right-hand side; NaN where there is one."""
     if on_device(r):
-        return np.array([float(abs(a - f * b if f else a).max()) for a, b, f in zip(r, q, factor)])
-    return np.max(in_pieces(_largest_pieces, _cuts(r), r.reshape(len(r), -1), q.reshape(len(r), -1), factor), axis=0)
+        return np.array([float(abs(a).max()) for a in r])
+    return np.max(in_pieces(_largest_pieces, _cuts(r), r.reshape(len(r), -1)), axis=0)
+
+
+def _shorten(r, scale, short):
+    """short = r scale, in single precision."""
+    if on_device(r):
+        short[...] = r * array_module(r).asarray(scale).reshape(-1, *(1,) * (r.ndim - 1))
+        return
+    in_pieces(_shorten_pieces, _cuts(r), r.reshape(len(r), -1), scale, short.reshape(len(r), -1))
 
 
 def _advance(x, r, p, q, alpha, scale, short):
@@ -104,9 +129,9 @@ def _turn(p, z, scale, beta):
 
 
 def _dot(r, z):
-    """The S inner products r . z, float64, on the host."""
+    """The S inner products of r and z, both float32, in float64, on the host."""
     if on_device(r):
-        return _per_field((r * z).sum(axis=tuple(range(1, r.ndim))))
+        return _per_field((r.astype(np.float64) * z).sum(axis=tuple(range(1, r.ndim))))
     return np.sum(in_pieces(_dot_pieces, _cuts(r), r.reshape(len(r), -1), z.reshape(len(r), -1)), axis=0)
 
 
@@ -117,12 +142,26 @@ def _cuts(a):
 
 
 @njit(cache=True, nogil=True)
-def _largest_pieces(r, q, factor, a, b):
+def _largest_pieces(r, a, b):
     largest = np.zeros(r.shape[0])
     for f in range(r.shape[0]):
         for j in range(a, b):
-            largest[f] = max(largest[f], abs(r[f, j] - factor[f] * q[f, j]))
+            size = abs(r[f, j])
+            if not size <= largest[f]:
+                largest[f] = size
     return largest
+
+
+@njit(cache=True, nogil=True)
+def _shorten_pieces(r, scale, short, a, b):
+    for f in range(r.shape[0]):
+        _shorten_piece(r[f, a:b], scale[f], short[f, a:b])
+
+
+@njit(cache=True)
+def _shorten_piece(r, scale, short):
+    for j in range(r.size):
+        short[j] = r[j] * scale
 
 
 @njit(cache=True)
@@ -158,9 +197,9 @@ def _dot_piece(r, z):
     total, n = np.zeros(8), r.size // 8 * 8
     for j in range(0, n, 8):
         for m in range(8):
-            total[m] += r[j + m] * z[j + m]
+            total[m] += np.float64(r[j + m]) * z[j + m]
     for j in range(n, r.size):
-        total[0] += r[j] * z[j]
+        total[0] += np.float64(r[j]) * z[j]
     return total.sum()
 
 

@@ -53,6 +53,25 @@ class Conduction:
         """
         return _apply(self, p, q, True)
 
+    def search(self, p, z, scale, beta):
+        """p = z scale + beta p, and the S inner products of p and A p, in one pass over memory (NumPy only).
+
+        p: as of `apply`. z: float32 of its shape, with pads as `wrap` fills them. scale, beta: (S,).
+        """
+        bounds = chunks(self.shape[0])
+        args = self.k, self.reaction, *self.weights, p
+        dots = in_pieces(_search_rows, bounds, *args, z, scale, beta)
+        wrap(p, self.periodic)
+        # rows at the ends of the pieces, whose neighbours are another thread's
+        return sum(dots) + _dot_rows(*args, np.unique(np.concatenate([bounds[:-1], bounds[1:] - 1])))
+
+    def advance(self, x, r, p, alpha, scale, short):
+        """x += alpha p, r -= alpha A p on the free nodes, short = r scale, in one pass over memory (NumPy only).
+
+        x, r: float64 of the shape of p, which is as `search` left it; short: float32. alpha, scale: (S,).
+        """
+        in_pieces(_advance_rows, chunks(self.shape[0]), self.k, self.reaction, *self.weights, self.free, x, r, p, alpha, scale, short)
+
 
 def conduction(k, dx=1.0, dy=1.0, periodic=(False, False), fixed=None, reaction=None):
     """The Q1 operator of the picture k.
@@ -304,6 +323,12 @@ def _store_row(q, t, free, masked, u):
     else:
         for j in range(t.size):
             q[j + 2] = -t[j]
+    return _dot(u, t)
+
+
+@njit(cache=True)
+def _dot(u, t):
+    """Inner product of a padded row and -t."""
     # eight partial sums: the loop keeps its order and still fills a vector register
     total, n = np.zeros(8), t.size // 8 * 8
     for j in range(0, n, 8):
@@ -312,6 +337,64 @@ def _store_row(q, t, free, masked, u):
     for j in range(n, t.size):
         total[0] -= u[j + 2] * t[j]
     return total.sum()
+
+
+@njit(cache=True, nogil=True)
+def _search_rows(k, reaction, along_x, along_y, across, p, z, scale, beta, first, last):
+    """All rows of a piece turned; inner products over those whose neighbours are its own too."""
+    fields, columns = p.shape[0], p.shape[2] - 4
+    nothing, s, t = np.zeros(p.shape[2]), np.empty(columns), np.empty(columns)
+    dots = np.zeros(fields)
+    for f in range(fields):
+        for i in range(first + 2, last + 2):
+            _turn_row(p[f, i], z[f, i], scale[f], beta[f])
+            if i > first + 3:
+                dots[f] += _dot_row(k, reaction, along_x, along_y, across, p[f], i - 1, nothing, s, t)
+    return dots
+
+
+@njit(cache=True)
+def _turn_row(p, z, scale, beta):
+    for j in range(p.size):
+        p[j] = scale * z[j] + beta * p[j]
+
+
+@njit(cache=True)
+def _dot_row(k, reaction, along_x, along_y, across, u, i, nothing, s, t):
+    outer_row(s, nothing, u, k, i, along_x, along_y, across)
+    inner_row(t, s, u, k, reaction, i, along_x, along_y, across)
+    return _dot(u[i], t)
+
+
+@njit(cache=True)
+def _dot_rows(k, reaction, along_x, along_y, across, p, rows):
+    columns = p.shape[2] - 4
+    nothing, s, t = np.zeros(p.shape[2]), np.empty(columns), np.empty(columns)
+    dots = np.zeros(p.shape[0])
+    for f in range(p.shape[0]):
+        for row in rows:
+            dots[f] += _dot_row(k, reaction, along_x, along_y, across, p[f], row + 2, nothing, s, t)
+    return dots
+
+
+@njit(cache=True, nogil=True)
+def _advance_rows(k, reaction, along_x, along_y, across, free, x, r, p, alpha, scale, short, first, last):
+    columns = p.shape[2] - 4
+    nothing, s, t = np.zeros(p.shape[2]), np.empty(columns), np.empty(columns)
+    for f in range(p.shape[0]):
+        for i in range(first + 2, last + 2):
+            outer_row(s, nothing, p[f], k, i, along_x, along_y, across)
+            inner_row(t, s, p[f], k, reaction, i, along_x, along_y, across)
+            _advance_row(x[f, i], r[f, i], p[f, i], t, free[i], alpha[f], scale[f], short[f, i])
+
+
+@njit(cache=True)
+def _advance_row(x, r, p, t, free, alpha, scale, short):
+    for j in range(x.size):
+        x[j] += alpha * p[j]
+    for j in range(t.size):
+        r[j + 2] += alpha * t[j] * free[j + 2]
+        short[j + 2] = r[j + 2] * scale
 
 
 def _apply_cpu(k, reaction, along_x, along_y, across, free, masked, u, q, bounds):
