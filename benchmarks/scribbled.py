@@ -13,13 +13,13 @@ from chipmap.classify import train
 from chipmap.read import read_picture
 from chipmap.score import brier, calibration_error, iou
 from chipmap.segment import find_phases
-from chipmap.strata import stacked
 
 from . import strokes
 from .segmentation import load_metal, metal_scores, say_scores
 
 DATA, HERE = pathlib.Path(chipmap.__file__).parent / "data", pathlib.Path(__file__).parent / "data"
 COATINGS = [DATA / "coating_cross_section", HERE / "coating_a", HERE / "coating_b"]
+STACK = "above", "oxide", "below"
 
 
 def metal_rows():
@@ -61,13 +61,13 @@ def _metal_rows(number):
 def _coating_rows(number):
     image, _ = load_coating(number)
     drawn = strokes.coating(number, image.shape)
-    learnt, peer = train([image], [drawn.labels], drawn.names, kind="section"), peer_train(image, drawn.labels)
+    learnt, peer = train([image], [drawn.labels], drawn.names, kind="section", stack=STACK), peer_train(image, drawn.labels)
     oxide = drawn.names.index("oxide")
     for other in [n for n in range(3) if n != number]:
         picture, truth = load_coating(other)
         labels, probability = learnt.predict(picture)
         free = iou(labels == oxide, truth == 1)
-        labels, probability = stacked(probability, [drawn.names.index(name) for name in ("above", "oxide", "below")])
+        labels, probability = learnt.stacked(picture, probability)
         ours, theirs = iou(labels == oxide, truth == 1), iou(peer(picture) == oxide + 1, truth == 1)
         grey = _best_grey(picture, truth == 1)
         yield {"what": f"coating {other}, trained on {100 * (drawn.labels > 0).mean():.1f} % of coating {number}, IoU(oxide)",

@@ -83,7 +83,8 @@ def main():
               help="Solve heat and current again with so many draws of displaced edges, for their uncertainty; 0: to first order.")
 @click.option("--model", metavar="FILE", help="Phases by a classifier of `chipmap train`; classes named after materials are their own legend.")
 @click.option("--signal", type=click.Choice(["SE", "BSE"]), help="What the picture shows where its tags don't say: secondary electrons tell no atomic number.")
-@click.option("--stack", metavar="NAMES", help="The model's classes from top to bottom, as coating,SiO2,Si, where they lie one above the other all across.")
+@click.option("--stack", metavar="NAMES", help="The model's classes from top to bottom, as coating,SiO2,Si, where they lie one above the other all across; not needed where the "
+              "model was trained with --stack.")
 @click.option("--xray", metavar="PATH", help="X-ray maps of the same field: a folder of element maps (Cu.tif, AgL.png ...), or a Velox .emd or Ripple .rpl.")
 @click.option("--xray-field", metavar="BOX", help="Where the maps lie on the picture, as left,top,right,bottom in pixels; default: where they look alike.")
 @click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"]))
@@ -113,6 +114,8 @@ def run(image, out, device, quiet, **options):
               help="Seen from above, or a cross-section, where it counts what lies above and below.")
 @click.option("--levels", default="picture", show_default=True, type=click.Choice(["picture", "training"]),
               help="Scale each picture by its own dark and bright level, or all by those of the training pictures.")
+@click.option("--stack", metavar="NAMES", help="The classes from top to bottom, as coating,SiO2,Si, where they lie one above the other all across: how their borders "
+              "look and how thick they are is learnt too.")
 @click.option("--trees", default=64, show_default=True, type=click.IntRange(1, 1000))
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 @click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"]))

@@ -9,7 +9,7 @@ import json
 import os
 import pathlib
 import zipfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from cukernels import forest as forests
@@ -21,7 +21,7 @@ from chipmap import InputError
 from chipmap.bank import Bank, grey_levels, tiles
 from chipmap.score import brier, calibration_error
 from chipmap.segment import Phases
-from chipmap.strata import stacked
+from chipmap.strata import Strata, learn, stacked
 
 FORMAT, VERSION = "chipmap classifier", 1
 TREES, DEPTH, LEAST = 64, 14, 5
@@ -76,15 +76,14 @@ class Classifier:
     def phases(self, image, stack=None):
         """The classes as `segment.Phases`, numbered from dark to bright, and their names in that order.
 
-        stack: names of all classes from top to bottom where they lie one above the other (`strata.stacked`).
+        stack: names of all classes from top to bottom where they lie one above the other (`strata.stacked`); by default the
+        stack that the model was trained with, if any.
         """
         xp = array_module(image)
+        order, learnt = self._order(stack)
         labels, probability = self.predict(image)
-        if stack:
-            unknown = [name for name in stack if name not in self.classes]
-            if unknown:
-                raise InputError(f"the stack names {unknown[0]!r}, which is no class of the model: its classes are {', '.join(self.classes)}")
-            labels, probability = stacked(probability, [self.classes.index(name) for name in stack])
+        if order:
+            labels, probability = self.stacked(image, probability, order, learnt)
         here = [k for k in range(len(self.classes)) if bool((labels == k).any())]
         grey = [to_host(image[labels == k]).astype(float) for k in here]
         level = np.array([np.median(g) for g in grey])
@@ -95,6 +94,24 @@ class Classifier:
         table[[here[k] for k in order]] = np.arange(len(order))
         found.labels, found.posterior, found.drift = xp.asarray(table)[labels], posterior[xp.asarray(order)], xp.zeros(labels.shape, np.float32)
         return found, [self.classes[here[k]] for k in order]
+
+    def stacked(self, image, probability, order=None, learnt=None):
+        """`strata.stacked` of the probabilities of this picture, by default as the model was trained with."""
+        order, learnt = (order, learnt) if order else self._order(None)
+        return stacked(probability, order, _scaled(_checked(image), self.levels or grey_levels(image)) if learnt else None, learnt)
+
+    def _order(self, stack):
+        """(class numbers from top to bottom or None, `strata.Strata` or None)."""
+        learnt = self.card.get("stack") and Strata(**self.card["stack"])
+        if not stack:
+            return learnt and learnt.order, learnt
+        unknown = [name for name in stack if name not in self.classes]
+        if unknown:
+            raise InputError(f"the stack names {unknown[0]!r}, which is no class of the model: its classes are {', '.join(self.classes)}")
+        order = [self.classes.index(name) for name in stack]
+        if learnt and order != learnt.order:
+            raise InputError(f"the model was trained with the stack {', '.join(self.classes[k] for k in learnt.order)}: give no other, or train it again")
+        return order, learnt
 
     def in_order(self, here, level, spread, pixels):
         """(`segment.Phases` of the classes that are `here`, from dark to bright, without labels; that order of `here`).
@@ -139,7 +156,7 @@ class Classifier:
         return out
 
 
-def train(images, scribbles, classes=None, kind="planar", levels="picture", sources=None, trees=TREES, seed=0):
+def train(images, scribbles, classes=None, kind="planar", levels="picture", sources=None, trees=TREES, seed=0, stack=None):
     """A `Classifier` from pictures and scribbles.
 
     images: (H, W) arrays of grey values, any real dtype, all NumPy or all CuPy. scribbles: for each picture (H, W)
@@ -147,23 +164,31 @@ def train(images, scribbles, classes=None, kind="planar", levels="picture", sour
     `bank.Bank`. levels: "picture" scales each picture by its own dark and bright level, so that gain and offset of the
     detector do not matter; "training" takes the mean levels of these pictures for every picture to come, for series
     taken with one setting. sources: the files, for the card; their SHA-256 goes there, without them that of the arrays.
-    trees, seed: of the forest.
+    trees, seed: of the forest. stack: names of all classes from top to bottom, where they lie one above the other all across:
+    how the borders look and how thick the layers are is learnt from the first picture (`strata.learn`).
 
-    Raises InputError for scribbles that don't fit the picture, or with a class that is nowhere drawn.
+    Raises InputError for scribbles that don't fit the picture, or with a class that is nowhere drawn, or a stack that does not
+    name each class once.
     """
     if levels not in ("picture", "training"):
         raise InputError(f"levels {levels!r} are unknown: use picture or training")
     bank, images = Bank(kind), [_checked(image) for image in images]
     classes = _classes(images, scribbles, classes)
+    if stack and sorted(stack) != sorted(classes):
+        raise InputError(f"the stack {', '.join(stack)} does not name each class once: they are {', '.join(classes)}")
     fixed = tuple(np.mean([grey_levels(image) for image in images], axis=0).tolist()) if levels == "training" else None
     columns, labels, groups = _samples(bank, [_scaled(image, fixed or grey_levels(image)) for image in images], scribbles)
     xp = array_module(columns)
     forest, votes = forests.train(columns, xp.asarray(labels), len(classes), trees, seed, xp.asarray(groups), DEPTH, LEAST)
     temperature, doubt = _calibrate(to_host(votes), labels, trees)
-    card = {"format": FORMAT, "version": VERSION, "classes": classes, "kind": kind, "features": bank.names(), "levels": fixed,
+    card = {"format": FORMAT, "version": VERSION, "classes": classes, "kind": kind, "features": bank.names(), "levels": fixed, "stack": None,
             "trees": trees, "nodes": len(forest.child), "seed": seed, "temperature": temperature, **doubt,
             "trained_on": [_source(i, image, drawn, sources, classes) for i, (image, drawn) in enumerate(zip(images, scribbles))]}
-    return Classifier(classes, bank, fixed, forest.to("cpu"), temperature, card)
+    classifier = Classifier(classes, bank, fixed, forest.to("cpu"), temperature, card)
+    if stack:
+        scaled = _scaled(images[0], fixed or grey_levels(images[0]))
+        card["stack"] = asdict(learn(classifier.predict(images[0])[1], [classes.index(name) for name in stack], scaled))
+    return classifier
 
 
 def load(path):
@@ -185,13 +210,23 @@ def load(path):
     try:
         bank, forest = Bank(card["kind"]), forests.Forest(**arrays)
         levels = tuple(card["levels"]) if card["levels"] else None
-        fits = card["features"] == bank.names() and _whole(forest, len(bank.names()), len(card["classes"])) and card["temperature"] > 0
+        fits = card["features"] == bank.names() and _whole(forest, len(bank.names()), len(card["classes"])) and card["temperature"] > 0 and _stands(card.get("stack"), len(card["classes"]))
         classifier = Classifier(card["classes"], bank, levels, forest, float(card["temperature"]), card)
     except (KeyError, TypeError) as error:
         raise InputError(f"{path}: its card lacks {error}: train it again") from None
     if not fits:
         raise InputError(f"{path}: its forest and its card don't fit each other or this program's features: train it again")
     return classifier
+
+
+def _stands(stack, count):
+    """True if there is no stack, or one of these many classes with finite numbers."""
+    if stack is None:
+        return True
+    learnt = Strata(**stack)
+    numbers = [*learnt.sign, *learnt.least, *learnt.usual, *learnt.thickness]
+    return bool(sorted(learnt.order) == list(range(count)) and len(learnt.sign) == len(learnt.least) == len(learnt.usual) == count - 1
+                and len(learnt.thickness) == count - 2 and np.isfinite(numbers).all() and min([*learnt.least, *learnt.usual, *learnt.thickness]) > 0)
 
 
 def _whole(forest, features, classes):

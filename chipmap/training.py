@@ -9,12 +9,12 @@ from chipmap.read import read_picture
 from chipmap.scribbles import read_scribbles
 
 
-def train_files(pictures, scribbles, out, classes=None, kind="planar", levels="picture", trees=TREES, seed=0, device="auto", say=print):
+def train_files(pictures, scribbles, out, classes=None, kind="planar", levels="picture", trees=TREES, seed=0, stack=None, device="auto", say=print):
     """Train on files and save.
 
     pictures, scribbles: paths, one scribble file a picture (`scribbles.read_scribbles`), over the whole stored picture;
     what lies on a databar is left out. out: path of the .npz. classes: names in order, or those of the first scribble
-    file. kind, levels, trees, seed: as of `classify.train`. device: "auto", "cpu" or "cuda". Returns the `Classifier`.
+    file. kind, levels, trees, seed: as of `classify.train`; stack: too, with commas. device: "auto", "cpu" or "cuda". Returns the `Classifier`.
     """
     if len(pictures) != len(scribbles):
         raise InputError(f"{len(pictures)} pictures and {len(scribbles)} scribble files: give --scribbles once for each picture, in their order")
@@ -28,12 +28,15 @@ def train_files(pictures, scribbles, out, classes=None, kind="planar", levels="p
         top, bottom, left, right = prepared.crop
         images.append(prepared.image)
         drawn.append(found.labels[top:bottom, left:right])
-    classifier = train(images, drawn, classes, kind, levels, sources=pictures, trees=trees, seed=seed)
+    classifier = train(images, drawn, classes, kind, levels, sources=pictures, trees=trees, seed=seed, stack=split(stack))
     classifier.save(out)
     card = classifier.card
     say(f"classes: {', '.join(card['classes'])}; {card['trees']} trees, {card['nodes']} nodes")
     say(f"outside the bag: {100 * card['out_of_bag_error']:.2f} % of {card['out_of_bag_samples']} scribbled pixels wrong, "
         f"calibration error {card['calibration_error']:.3f}, Brier score {card['brier_score']:.3f}")
+    if card["stack"]:
+        say(f"stack: {', '.join(card['classes'][k] for k in card['stack']['order'])}; inner layers about "
+            f"{', '.join(f'{t:.0f}' for t in card['stack']['thickness']) or 'no'} pixels thick")
     say(f"model: {out}")
     return classifier
 
@@ -46,7 +49,7 @@ def phases_by_model(path, image, legend=None, phases=None, stack=None):
     one above the other.
     """
     legend_of((), legend, phases)
-    found, names = load(path).phases(image, stack and [name.strip() for name in stack.split(",")])
+    found, names = load(path).phases(image, split(stack))
     return found, legend_of(names, legend, phases)
 
 
@@ -63,3 +66,8 @@ def is_material(name):
         return bool(materials.find(name))
     except InputError:
         return False
+
+
+def split(names):
+    """Names with commas between them as a list, or None."""
+    return [name.strip() for name in names.split(",")] if names else None

@@ -182,12 +182,40 @@ def test_phases_are_numbered_from_dark_to_bright():
     np.testing.assert_allclose(found.fraction, 0.5, atol=0.02)
 
 
-def test_what_was_learnt_on_one_coating_finds_the_oxide_in_another():
-    """The bar of 0.60 for two more pictures, of other contrast, where no cluster of grey reaches 0.45."""
+STACK = "above", "oxide", "below"
+
+
+@pytest.fixture(scope="module")
+def coated():
     image, _ = load_coating(1)
     drawn = coating(1, image.shape)
     assert (drawn.labels > 0).mean() <= 0.02
-    learnt = train([image], [drawn.labels], drawn.names, kind="section")
+    return train([image], [drawn.labels], drawn.names, kind="section", stack=STACK)
+
+
+def test_what_was_learnt_on_one_coating_finds_the_oxide_in_another(coated):
+    """The bar of 0.60 for two more pictures, of other contrast, where no cluster of grey reaches 0.45; as a stack with room to spare."""
     for other in (0, 2):
         picture, truth = load_coating(other)
-        assert iou(learnt.predict(picture)[0] == drawn.names.index("oxide"), truth == 1) >= 0.60
+        labels, probability = coated.predict(picture)
+        oxide = coated.classes.index("oxide")
+        assert iou(labels == oxide, truth == 1) >= 0.60
+        assert iou(coated.stacked(picture, probability)[0] == oxide, truth == 1) >= 0.70
+
+
+def test_a_stack_is_kept_with_the_model_and_no_other_is_taken(coated, tmp_path):
+    coated.save(tmp_path / "m.npz")
+    again = load(tmp_path / "m.npz")
+    assert again.card["stack"] == coated.card["stack"] == json.loads(json.dumps(coated.card["stack"]))
+    picture = load_coating(1)[0][:, :160].copy()
+    found, names = again.phases(picture)            # no need to say it again
+    layer = np.array([STACK.index(name) for name in names])[found.labels]
+    assert (np.diff(layer, axis=0) >= 0).all() and sorted(names) == sorted(STACK)
+    with pytest.raises(InputError, match="trained with the stack above, oxide, below"):
+        again.phases(picture, ["below", "oxide", "above"])
+    _change(tmp_path / "m.npz", stack={**coated.card["stack"], "usual": [1.0]})
+    with pytest.raises(InputError, match="don't fit"):
+        load(tmp_path / "m.npz")
+    image, _ = textures()
+    with pytest.raises(InputError, match="does not name each class once"):
+        train([image], [strokes()], ["smooth", "rough"], trees=2, stack=["smooth"])

@@ -7,7 +7,7 @@ import pytest
 from cukernels.backend import to_host
 
 from chipmap import InputError
-from chipmap.strata import _surface, stacked
+from chipmap.strata import Strata, _surface, learn, stacked
 
 
 def test_the_path_of_least_cost_against_all_paths():
@@ -44,3 +44,39 @@ def test_a_layer_may_be_missing():
 def test_wrong_orders_are_refused(order):
     with pytest.raises(InputError, match="each of the 3 classes once"):
         stacked(np.full((3, 8, 8), 1 / 3, np.float32), order)
+
+
+def layered(top, bottom, seed, lines=()):
+    """(picture scaled to its levels, probabilities by a border 30 rows too high): below a bright layer two of one grey, whose
+    border shows by a little dark above it and a little light below; further such lines end half-way across."""
+    rows, columns = np.mgrid[:240, :120]
+    image = np.where(rows < top, 1.0, 0.0) + np.random.default_rng(seed).normal(0, 0.05, rows.shape)
+    for at, share in [(bottom, 1.0), *lines]:
+        image += 0.1 * np.sign(rows + 0.5 - at) * np.exp(-np.abs(rows - at) / 8) * (columns < share * 120)
+    p = np.full((3, 240, 120), 0.15, np.float32)
+    np.put_along_axis(p, ((rows >= top).astype(int) + (rows >= bottom - 30))[None], 0.7, 0)
+    return image.astype(np.float32), p
+
+
+def test_a_border_between_equals_is_found_by_how_it_looked_in_training(xp):
+    image, p = layered(60, 140, 0)
+    near = p.copy()
+    near[1, 110:132], near[2, 110:132] = 0.7, 0.15      # in training strokes leave eight rows of doubt
+    learnt = learn(xp.asarray(near), [0, 1, 2], xp.asarray(image))
+    assert learnt.sign == [-1, 1] and abs(learnt.usual[1] - 0.2) < 0.1 and abs(learnt.thickness[0] - 80) < 4
+    other, p = layered(70, 165, 1, lines=[(120, 0.5)])
+    blind = to_host(stacked(xp.asarray(p), [0, 1, 2])[0])
+    seeing = to_host(stacked(xp.asarray(p), [0, 1, 2], xp.asarray(other), learnt)[0])
+    assert np.abs((blind < 2).sum(0) - 135).max() <= 2   # the probabilities are off by 30 rows
+    assert np.abs((seeing < 2).sum(0) - 165).max() <= 3 and np.abs((seeing < 1).sum(0) - 70).max() <= 3
+    wrong = Strata(learnt.order, [-1, -1], learnt.least, learnt.usual, learnt.thickness)
+    assert np.abs(np.median((to_host(stacked(xp.asarray(p), [0, 1, 2], xp.asarray(other), wrong)[0]) < 2).sum(0)) - 165) > 3
+
+
+def test_a_layer_keeps_about_the_thickness_it_is_used_to():
+    image, p = np.zeros((200, 40), np.float32), np.full((3, 200, 40), 1 / 3, np.float32)
+    p[0, :50], p[2, 150:] = 0.9, 0.9
+    p /= p.sum(0)
+    labels, _ = stacked(p, [0, 1, 2], image, Strata([0, 1, 2], [1, 1], [0.1, 0.1], [0.2, 0.2], [60.0]))
+    thickness = (labels == 1).sum(0)
+    assert np.abs(thickness - 60).max() <= 12

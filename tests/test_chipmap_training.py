@@ -66,6 +66,7 @@ def test_bad_input_is_one_sentence(tmp_path, model):
              (("train", image, image, "--scribbles", drawn, "-o", out), "2 pictures and 1 scribble"),
              (("train", image, "--scribbles", other, "-o", out, "--classes", "Cu,SiO2"), "'W', which is none of Cu, SiO2"),
              (("train", image, "--scribbles", other, "-o", tmp_path / "no" / "n.npz"), "can't be written"),
+             (("train", image, "--scribbles", strokes(tmp_path / "v.geojson"), "-o", out, "--stack", "SiO2,W"), "does not name each class once"),
              (("run", image, "-o", out, "--pixel-size", "2nm", "--model", image), "is no classifier"),
              (("run", image, "-o", out, "--pixel-size", "2nm", "--model", model, "--phases", 2), "leave one of them out")]
     for words, says in cases:

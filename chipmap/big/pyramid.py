@@ -84,10 +84,13 @@ def smaller(part, factor, reduce="mean"):
     """Blocks of factor x factor pixels made one, ragged ones at the far sides too: "mean", or "nearest" (upper left)."""
     if reduce == "nearest":
         return part[::factor, ::factor]
-    rows, columns = (np.arange(0, n, factor) for n in part.shape)
-    total = np.add.reduceat(np.add.reduceat(part.astype(np.float64), rows, 0), columns, 1)
-    count = np.outer(np.diff([*rows, part.shape[0]]), np.diff([*columns, part.shape[1]]))
-    mean = total / count
+    if factor == 2 and not any(n % 2 for n in part.shape):  # the common case, four times as fast
+        pairs = np.add(part[::2], part[1::2], dtype=np.float64)
+        mean = (pairs[:, ::2] + pairs[:, 1::2]) * 0.25
+    else:
+        rows, columns = (np.arange(0, n, factor) for n in part.shape)
+        total = np.add.reduceat(np.add.reduceat(part.astype(np.float64), rows, 0), columns, 1)
+        mean = total / np.outer(np.diff([*rows, part.shape[0]]), np.diff([*columns, part.shape[1]]))
     return (np.rint(mean) if part.dtype.kind in "iu" else mean).astype(part.dtype)
 
 
