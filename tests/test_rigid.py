@@ -87,6 +87,21 @@ def test_voids_and_contrast_together_take_few_iterations():
         assert iterations <= 60, iterations
 
 
+def test_voids_and_contrast_at_256():
+    """What `python -m benchmarks elasticity` does at 1024 x 1024: discs of void, of 1e2 and of 1e4, 5 to 16 pixels in radius."""
+    y, x = np.mgrid[:256, :256]
+    young, rng = np.ones((256, 256)), np.random.default_rng(0)
+    for _ in range(40):
+        cy, cx, r = *rng.uniform(0, 256, 2), rng.uniform(6, 16)
+        young[(y - cy) ** 2 + (x - cx) ** 2 < r * r] = rng.choice([0, 1e4, 0, 1e2])
+    fixed = np.zeros((2, 257, 257), bool)
+    fixed[:, 0] = True
+    lam, mu = 0.3 * young / (1.3 * 0.4), young / 2.6
+    op = elasticity(lam, mu, fixed=fixed)
+    _, iterations = solve(op, divergence(op, np.stack([lam, lam, 0 * lam])[None]))
+    assert iterations <= 60, iterations
+
+
 def test_pixel_matrices_have_no_force_under_rigid_motion():
     k_lam, k_mu = rigid.pixel_matrices(1.3, 0.7)
     corner = np.array([[0, 0], [1.3, 0], [0, 0.7], [1.3, 0.7]])
