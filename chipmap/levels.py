@@ -1,6 +1,7 @@
 """The grey levels of a picture: smooth as much as the noise asks for, look at flat pixels only, fit levels and drift."""
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from cukernels.backend import array_module, to_host
@@ -10,10 +11,10 @@ from chipmap.mixture import field_basis, fit_mixtures, sharpen
 
 MAX_LEVELS = 8
 SAMPLE = 40_000  # flat pixels that the mixture is fitted to
-SCALES = (1.4, 2.0, 2.8, 4.0)  # of the smoothing, pixels
+SCALES = (1.4, 2.0, 2.4, 2.8, 3.4, 4.0)  # of the smoothing, pixels
 FINE = 2.0  # a smoothing below this is for levels spread by little but white noise; texture asks for more
 TEXTURED = 5.0  # spread of a level, standard deviations of the noise left, from which it counts as textured
-CLEAR = 6.0  # levels stand clear of the noise when they are so many standard deviations apart
+CLEAR = 6.0  # levels closer than so many standard deviations of the noise never stand clear of it
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,15 @@ def fit_levels(smoothed, shape, span, noise, least=1):
         mixture, evidence = _fit(smoothed(scale), shape, left, scale, least)
         gap = np.diff(mixture.mean).min() if len(mixture.mean) > 1 else np.inf
         textured = mixture.sigma.max() > TEXTURED * left
-        if gap > CLEAR * left and (scale >= FINE or not textured):
+        if gap > _clear(shape, scale) * left and (scale >= FINE or not textured):
             break
     return Fit(mixture, evidence, scale, noise, left, tuple(shape))
+
+
+def _clear(shape, scale):
+    """Distance of two levels, standard deviations of the noise, from which no spot of the picture should pass half-way by chance."""
+    spots = shape[0] * shape[1] / (4 * np.pi * scale**2)  # that are independent of each other
+    return max(CLEAR, 2 * NormalDist().inv_cdf(1 - min(1 / spots, 0.5)))
 
 
 def smooth(grey, scale):
