@@ -6,6 +6,7 @@
 
 import hashlib
 import json
+import math
 import os
 import pathlib
 import zipfile
@@ -20,11 +21,13 @@ from cukernels.threads import side_by_side
 from chipmap import InputError
 from chipmap.bank import Bank, grey_levels, tiles
 from chipmap.score import brier, calibration_error
-from chipmap.segment import Phases
+from chipmap.segment import Phases, segment
 from chipmap.strata import Strata, learn, stacked
 
 FORMAT, VERSION = "chipmap classifier", 1
 TREES, DEPTH, LEAST = 64, 14, 5
+AGREED = 0.85         # share of each class's scribbled pixels on which grey alone must agree before it is asked about others
+HINT_STEP, HINTS = 3, 25_000  # every third row and column, and no more pixels than so
 CELL = 32             # pixels: a tree sees the scribbles of such a cell all or none, for neighbours tell the same
 STRENGTH = 1.0        # of the Potts field, nats against eight neighbours about 0.7 of it each
 CONTRAST = 0.25       # step of grey at which the field lets go, of the step from dark to bright
@@ -165,7 +168,8 @@ def train(images, scribbles, classes=None, kind="planar", levels="picture", sour
     detector do not matter; "training" takes the mean levels of these pictures for every picture to come, for series
     taken with one setting. sources: the files, for the card; their SHA-256 goes there, without them that of the arrays.
     trees, seed: of the forest. stack: names of all classes from top to bottom, where they lie one above the other all across:
-    how the borders look and how thick the layers are is learnt from the first picture (`strata.learn`).
+    how the borders look and how thick the layers are is learnt from the first picture (`strata.learn`). Of a planar picture
+    whose phases without training (`segment.segment`) agree with the scribbles, these are asked too, on a lattice of pixels.
 
     Raises InputError for scribbles that don't fit the picture, or with a class that is nowhere drawn, or a stack that does not
     name each class once.
@@ -177,12 +181,15 @@ def train(images, scribbles, classes=None, kind="planar", levels="picture", sour
     if stack and sorted(stack) != sorted(classes):
         raise InputError(f"the stack {', '.join(stack)} does not name each class once: they are {', '.join(classes)}")
     fixed = tuple(np.mean([grey_levels(image) for image in images], axis=0).tolist()) if levels == "training" else None
-    columns, labels, groups = _samples(bank, [_scaled(image, fixed or grey_levels(image)) for image in images], scribbles)
+    hints = [_hints(image, to_host(drawn), len(classes)) if kind == "planar" else None for image, drawn in zip(images, scribbles)]
+    both = [to_host(drawn) if hint is None else hint for hint, drawn in zip(hints, scribbles)]
+    columns, labels, groups = _samples(bank, [_scaled(image, fixed or grey_levels(image)) for image in images], both)
+    strokes, labels = labels < len(classes), labels % len(classes)
     xp = array_module(columns)
     forest, votes = forests.train(columns, xp.asarray(labels), len(classes), trees, seed, xp.asarray(groups), DEPTH, LEAST)
-    temperature, doubt = _calibrate(to_host(votes), labels, trees)
-    card = {"format": FORMAT, "version": VERSION, "classes": classes, "kind": kind, "features": bank.names(), "levels": fixed, "stack": None,
-            "trees": trees, "nodes": len(forest.child), "seed": seed, "temperature": temperature, **doubt,
+    temperature, doubt = _calibrate(to_host(votes)[:, strokes], labels[strokes], trees)
+    card = {"format": FORMAT, "version": VERSION, "classes": classes, "kind": kind, "features": bank.names(), "levels": fixed,
+            "stack": None, "hinted_by_grey": [hint is not None for hint in hints], "trees": trees, "nodes": len(forest.child), "seed": seed, "temperature": temperature, **doubt,
             "trained_on": [_source(i, image, drawn, sources, classes) for i, (image, drawn) in enumerate(zip(images, scribbles))]}
     classifier = Classifier(classes, bank, fixed, forest.to("cpu"), temperature, card)
     if stack:
@@ -279,6 +286,24 @@ def _classes(images, scribbles, classes):
         what = f"nothing is drawn for {missing[0]}" if missing else f"{most} classes are drawn and {len(classes)} named"
         raise InputError(f"{what}: draw strokes for two or more classes, every one with a name")
     return classes
+
+
+def _hints(image, drawn, count):
+    """The scribbles (H, W), and on a lattice between them, as classes + `count`, what the grey alone says; None where it says
+    something else than the scribbles: these keep to what is plain, and where a track ends, or that two are apart, they seldom say.
+    """
+    phase = to_host(segment(image).labels)
+    met = np.zeros((int(phase.max()) + 1, count))
+    np.add.at(met, (phase[drawn > 0], drawn[drawn > 0] - 1), 1)
+    met /= np.maximum(met.sum(0), 1)
+    of = met.argmax(1)
+    agreed = np.array([met[of == k, k].sum() for k in range(count)])[met.sum(0) > 0]
+    if agreed.min() < AGREED:
+        return None
+    step = max(HINT_STEP, math.ceil(math.sqrt(drawn.size / HINTS)))
+    hints = np.zeros_like(drawn, np.int32)
+    hints[::step, ::step] = np.where(met.sum(1) > 0, of + count + 1, 0)[phase[::step, ::step]]
+    return np.where(drawn > 0, drawn, hints)
 
 
 def _samples(bank, images, scribbles):

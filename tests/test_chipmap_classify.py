@@ -182,6 +182,21 @@ def test_phases_are_numbered_from_dark_to_bright():
     np.testing.assert_allclose(found.fraction, 0.5, atol=0.02)
 
 
+def test_where_grey_agrees_with_the_strokes_it_tells_the_gaps_that_they_leave_out(learnt):
+    """Two tracks four pixels apart, strokes along their middles and far from them: nothing drawn says that they are two."""
+    rows, _ = np.mgrid[:120, :120]
+    truth = ((rows > 40) & (rows < 58)) | ((rows >= 62) & (rows < 80))
+    image = ndimage.gaussian_filter(np.where(truth, 160.0, 60.0), 1) + np.random.default_rng(0).normal(0, 6, truth.shape)
+    drawn = np.zeros(truth.shape, np.int32)
+    drawn[8:14, 10:110] = drawn[100:106, 10:110] = 1
+    drawn[47:51, 10:110] = drawn[69:73, 10:110] = 2
+    model = train([image], [drawn], ["oxide", "metal"], trees=16)
+    assert model.card["hinted_by_grey"] == [True] and learnt.card["hinted_by_grey"] == [False]
+    assert model.card["out_of_bag_samples"] <= (drawn > 0).sum()      # hints are not what it is tested on
+    assert not model.predict(image.astype(np.float32))[0][59:61, 10:110].any()
+    assert (model.predict(image.astype(np.float32))[0] == truth).mean() > 0.97
+
+
 STACK = "above", "oxide", "below"
 
 
