@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 import scipy.ndimage
-from cukernels.backend import to_device
+from cukernels.backend import NotConverged, to_device
 
 from chipmap.solve import Conductor, capacitance, conductance, effective_conductivity, resistance
 
@@ -24,8 +24,9 @@ def run(device="cpu", size=1024, largest=4096):
     yield _many_loads(device, size)
     for n in (256, 1024):
         yield _iterations(device, n, (8, 16, 23, 64))
-    yield _iterations(device, 1024, (5,))  # the hard ones: pieces of a few pixels that touch at corners
-    yield _iterations(device, 1024, (2,))
+    for n in (5, 3, 2, 1):  # the hard ones: pieces of a few pixels that touch at corners
+        yield _iterations(device, 1024, (n,))
+        yield _insulators(device, 1024, n)
     yield _iterations(device, largest, (16, 64), (1e3, 1e6))
     yield _bend(device, size)
     yield _coax(device, size)
@@ -114,6 +115,22 @@ def _iterations(device, n, sizes, contrasts=(1e2, 1e3, 1e4, 1e6)):
     text = ", ".join(f"{contrast:.0e}: {count}" for contrast, count in counts.items())
     return {"what": f"most iterations, blocks of {', '.join(map(str, sizes))} pixels, {n}^2", "ours_s": seconds,
             "check": f"{text}; bar (12 to 1e3, 25 above) {'met' if met else 'NOT met'}", "iterations": counts, "bar_met": met}
+
+
+def _insulators(device, n, size):
+    """Pieces of an insulator and a conductor, and of two conductors in an insulator, which may not converge: then it says so."""
+    counts, seconds = {}, 0.0
+    for name, values in (("0:1", [0.0, 1.0]), ("0:1:100", [0.0, 1.0, 100.0]), ("0:1:1e4", [0.0, 1.0, 1e4])):
+        started = time.perf_counter()
+        try:
+            counts[name] = conductance(to_device(blocks(n, size, values, size), device)).iterations
+        except NotConverged:
+            counts[name] = None
+        seconds += time.perf_counter() - started
+    met = all(count is not None and count <= 25 for count in counts.values())
+    text = ", ".join(f"{name}: {'not converged, raised' if count is None else count}" for name, count in counts.items())
+    return {"what": f"iterations, blocks of {size} pixels with true insulators, {n}^2", "ours_s": seconds,
+            "check": f"{text}; bar (25) {'met' if met else 'NOT met'}", "iterations": counts, "bar_met": met}
 
 
 def _bend(device, size):

@@ -4,7 +4,7 @@ import numpy as np
 from numba import njit
 
 from .backend import NotConverged, launch, on_device
-from .flow import load_room
+from .network import load_room
 from .threads import in_threads
 
 _BLOCKS = 1024  # each with its working memory

@@ -21,6 +21,8 @@ from numba import njit
 from .backend import NotConverged, array_module, launch, on_device, to_host
 from .components import pieces
 from .krylov import conjugate_gradients
+from .margin import interior, wrap
+from .rigid import RigidMultigrid
 from .threads import in_threads
 
 _THREADS = 32, 4
@@ -94,7 +96,6 @@ def solve(operator, load, given=None, tolerance=1e-8, limit=1000, multigrid=None
     nodes stay. tolerance: of the energy norm of the error, against that of the start. multigrid: a `RigidMultigrid` of
     this operator to use again. least: forces up to this size are rounding. Raises NotConverged, also where forces on a part that is free to move do not balance.
     """
-    from .rigid import RigidMultigrid
     xp = array_module(load)
     _check_balance(operator, load, least)
     start = xp.zeros_like(load) if given is None else given
@@ -164,20 +165,6 @@ def embed(a, periodic):
     out = xp.zeros((*a.shape[:-2], a.shape[-2] + 2, a.shape[-1] + 2), a.dtype)
     out[..., 1:-1, 1:-1] = a
     return wrap(out, periodic)
-
-
-def interior(a):
-    """The view of a padded array without its pad."""
-    return a[..., 1:-1, 1:-1]
-
-
-def wrap(a, periodic):
-    """Refresh the pad of a padded array at sides that wrap; returns a."""
-    if periodic[1]:
-        a[..., :, 0], a[..., :, -1] = a[..., :, -2], a[..., :, 1]
-    if periodic[0]:
-        a[..., 0, :], a[..., -1, :] = a[..., -2, :], a[..., 1, :]
-    return a
 
 
 def cut_pad(a):

@@ -12,6 +12,8 @@ import numpy as np
 from numba import njit
 
 from .backend import array_module, launch, on_device, to_host
+from .carry import least_flow
+from .network import load_room
 from .threads import in_threads
 
 _BITS = 60  # an hour's total is below 2**(_BITS+1) units: sums of a few of them stay within int64
@@ -70,7 +72,6 @@ class Deficit:
 
     @cached_property
     def flow(self):
-        from .carry import least_flow
         problem = self._problem
         flow = least_flow(problem.net, problem.supply - self._served, problem.forward, problem.backward, 1 / problem.unit)
         return problem.squeeze(flow * problem.unit[:, None])
@@ -288,14 +289,6 @@ def _fair_hours(first, to, mate, slot, forward, backward, scale, supply, demand,
             _settle(now, group, depth, lack, stock, served[h], level[h], root[h], side, sums)
             _rejoin(first, to, mate, room, now, demand[h], side, order)
             now = _divide(first, to, mate, room, now, group, side, order)
-
-
-@njit(cache=True, nogil=True)
-def load_room(room, slot, forward, backward, scale):
-    """What each arc can still bring to the region where it stands, in units; no limit is 2**61, more than all supply."""
-    for e in range(slot.shape[1]):
-        room[slot[0, e]] = np.int64(np.floor(min(backward[e] * scale, 2.0**61) + 0.5))
-        room[slot[1, e]] = np.int64(np.floor(min(forward[e] * scale, 2.0**61) + 0.5))
 
 
 @njit(cache=True, nogil=True)

@@ -4,7 +4,8 @@ import numpy as np
 from numba import njit
 
 from .backend import array_module, launch, on_device
-from .flow import _Problem, bring, load_room
+from .flow import _Problem, bring
+from .network import load_room
 from .threads import in_threads
 
 _BLOCKS = 1024  # each with its working memory
