@@ -52,7 +52,7 @@ def _answer(sample, solved, lower, upper, relative, conductors, fixed, net, cond
     xp = array_module(sample.objects)
     dy, dx = sample.pixel_size_m
     inside = np.s_[margin:-margin, margin:-margin] if margin else np.s_[:, :]
-    potential = solved.network.potential[0][inside]
+    potential = solved.network.potential[0][inside].copy()      # the others go
     field = _field(xp, potential, dx, dy)
     size = xp.hypot(field[..., 0], field[..., 1])
     value = EPSILON_0 * solved.value

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 
-from chipmap import InputError
+from chipmap import InputError, memory
 from chipmap.library import Library, Sample
 from chipmap.memory import needs
 from chipmap.problems import Boundaries, chosen, solve_all
@@ -100,6 +100,18 @@ def blocks(n=160):
     phase = np.zeros(objects.max() + 1, int)
     phase[objects.ravel()] = phases.ravel()
     return Sample(objects, phase, [["SiO2"], ["Cu"]], np.full(len(phase), 16e-9), (2e-9, 2e-9))
+
+
+def test_memory_of_all_physics_holds_the_results_too():
+    names = ("heat", "current", "charge", "stress", "coupled")
+    sample, quiet = blocks(), (lambda step: nullcontext(), lambda line: None)
+    solve_all(names, blocks(64), Boundaries(), *quiet)
+    tracemalloc.start()
+    answers = solve_all(names, sample, Boundaries(), *quiet)
+    kept, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(answers) == 5 and kept < sum(memory.KEPT[name] for name in names) * (160 + 16) ** 2
+    assert 0.7 * needs(names, sample.objects.shape, Boundaries()) < peak < needs(names, sample.objects.shape, Boundaries())
 
 
 @pytest.mark.parametrize("name", ["heat", "current", "charge", "stress", "coupled", "junction", pytest.param("transient", marks=pytest.mark.slow), "stiffness"])
