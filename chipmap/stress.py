@@ -8,12 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from cukernels.backend import array_module, to_host
+from cukernels.backend import array_module, on_device, to_host
 from cukernels.elastic import divergence, elasticity, interior, solve, strain
 from cukernels.rigid import RigidMultigrid
+from cukernels.threads import in_pieces
 
 SIDES = {"top": np.s_[:, 0], "bottom": np.s_[:, -1], "left": np.s_[:, :, 0], "right": np.s_[:, :, -1]}
 TOLERANCE = 1e-8
+ROWS = 32
 
 
 @dataclass(frozen=True)
@@ -119,13 +121,25 @@ class Solid:
         if self._multigrid is None:
             self._multigrid = RigidMultigrid(self.operator)
         u, iterations = solve(self.operator, load, tolerance=tolerance, multigrid=self._multigrid, least=_rounding(free, self.operator))
-        xx, yy, xy = _stress(self.lam, self.mu, strain(self.operator, u))[0] - free
-        zz = xp.zeros_like(xx)
-        if self.plane == "strain":
-            zz = xp.where(E != 0, nu * (xx + yy) - E * alpha * temperature_change, 0.0)
-        mises = xp.sqrt(((xx - yy) ** 2 + (yy - zz) ** 2 + (zz - xx) ** 2) / 2 + 3 * xy**2)
-        mean, radius = (xx + yy) / 2, xp.sqrt(((xx - yy) / 2) ** 2 + xy**2)
-        return Stress(interior(u)[0].copy(), xp.stack([xx, yy, xy, zz]), mises, xp.stack([mean + radius, mean - radius]), iterations)
+        H, W = self.lam.shape
+        stress, mises, principal = xp.empty((4, H, W)), xp.empty((H, W)), xp.empty((2, H, W))
+        nu, alpha, change = (xp.broadcast_to(xp.asarray(part), (H, W)) for part in (nu, alpha, temperature_change))
+
+        def fill(first, last):
+            rows = np.s_[first:last]
+            xx, yy, xy = _stress(self.lam[rows], self.mu[rows], strain(self.operator, u, first, last))[0] - free[:, rows]
+            zz = xp.zeros_like(xx)
+            if self.plane == "strain":
+                zz = xp.where(E[rows] != 0, nu[rows] * (xx + yy) - E[rows] * alpha[rows] * change[rows], 0.0)
+            mean, radius = (xx + yy) / 2, xp.sqrt(((xx - yy) / 2) ** 2 + xy**2)
+            mises[rows] = xp.sqrt(((xx - yy) ** 2 + (yy - zz) ** 2 + (zz - xx) ** 2) / 2 + 3 * xy**2)
+            for whole, parts in ((stress, (xx, yy, xy, zz)), (principal, (mean + radius, mean - radius))):
+                for place, part in zip(whole, parts):
+                    place[rows] = part
+
+        # few rows at a time: what is in between stays in the processor's own memory
+        in_pieces(fill, [0, H] if on_device(u) else [*range(0, H, ROWS), H])
+        return Stress(interior(u)[0].copy(), stress, mises, principal, iterations)
 
 
 def thermal_stress(E, nu, alpha, temperature_change, dx=1.0, dy=1.0, plane="strain", fixed=()):

@@ -126,12 +126,13 @@ def forces(operator, u):
     return q
 
 
-def strain(operator, u):
-    """Mean strain of each pixel, (S, 3, H, W): xx, yy and 2 xy. u: padded (S, 2, H' + 2, W' + 2)."""
+def strain(operator, u, first=0, last=None):
+    """Mean strain of each pixel of rows first .. last - 1, (S, 3, H, W): xx, yy and 2 xy. u: padded (S, 2, H' + 2, W' + 2)."""
     wrap(u, operator.periodic)
     xp = array_module(u)
     H, W = operator.lam.shape
-    nw, ne, sw, se = (u[:, :, 1 + i:1 + i + H, 1 + j:1 + j + W] for i in (0, 1) for j in (0, 1))
+    last = H if last is None else last
+    nw, ne, sw, se = (u[:, :, 1 + i + first:1 + i + last, 1 + j:1 + j + W] for i in (0, 1) for j in (0, 1))
     along_x = ((ne - nw) + (se - sw)) / (2 * operator.dx)
     along_y = ((sw - nw) + (se - ne)) / (2 * operator.dy)
     return xp.stack([along_x[:, 0], along_y[:, 1], along_y[:, 0] + along_x[:, 1]], axis=1)
