@@ -123,10 +123,17 @@ def _legend(legend, count):
         return {}
     if isinstance(legend, str):
         pairs = [part.split("=", 1) for part in re.split(r"[\s,;]+", legend.strip()) if part]
-        if any(len(pair) != 2 for pair in pairs):
+        if not pairs or any(len(pair) != 2 for pair in pairs):
             raise InputError(f"legend {legend!r} can't be read: write, for example, --legend {_example(count)}")
-        legend = dict(pairs)
-    return {_phase(key, count): materials.find(value).name for key, value in legend.items()}
+    else:
+        pairs = legend.items()
+    known = {}
+    for key, value in pairs:
+        number, name = _phase(key, count), materials.find(value).name
+        if known.setdefault(number, name) != name:
+            raise InputError(f"legend names phase {key!r} twice, {known[number]} and {name} ({count} phases were found, 0 is the darkest): "
+                             "give each phase one name")
+    return known
 
 
 def _phase(key, count):

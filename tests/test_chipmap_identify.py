@@ -153,6 +153,7 @@ def test_unknown_or_low_beam_energy_is_said():
 
 @pytest.mark.parametrize("options, says", [
     (dict(legend="left=Cu"), "2 phases.*dark and bright"), (dict(legend="bright"), "can't be read"),
+    (dict(legend="bright=Cu bright=W"), "twice, Cu and W"), (dict(legend="bright=Cu 1=W"), "twice"), (dict(legend=""), "can.t be read"),
     (dict(legend="7=Cu"), "0 .darkest. to 1"), (dict(legend="bright=Coppr"), "'Coppr' is not in the library"),
     (dict(materials="Cu"), "--phases 1"), (dict(materials="Cu,Unobtainium"), "not in the library"),
     (dict(process="nowhere"), "use one of al-130nm, cu-damascene, soi-photonics"),
