@@ -13,7 +13,7 @@ from chipmap import drawn, eta, grey, materials
 from chipmap.phantom import Beam, take
 from chipmap.score import calibration_error
 
-DOSES, SEEDS, KV = (10, 30, 100, 300, 1000), 10, 20.0
+DOSES, SEEDS, KV = (10, 30, 100, 300, 1000), 40, 20.0  # the objects of a picture err together: few pictures tell no calibration
 BEAM = dict(edge=0.1, streaks=0.03, curtain=0.01, background=0.0)
 
 
