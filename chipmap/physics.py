@@ -160,6 +160,8 @@ def _doubt(sample, driven, field, drop, solve, factor=1.0):
     return {"edge_sensitivity": {"objects": most.tolist(), "relative_change_per_nm": (found.by_object[most] * 1e-9).tolist(), "table": "objects.csv",
                                  "meaning": "first order, of the object's whole edge moving outwards; the largest, all of them in the table"},
             "sigma": factor * found.sigma, "interval_95": scaled(found.interval), "centre": factor * found.value,
+            "value_and_centre": "value, lower, upper and the fields: of whole pixels, certified; centre and the intervals: the best estimate, with every "
+                                "edge where the grey puts it and cut pixels as layers, which is not certified and may lie outside lower and upper",
             "edges": {"sigma": factor * found.edges_sd, "interval_95": scaled(found.edges_interval), "samples": len(found.samples),
                       "meaning": "of the edges alone: centre is the result with every edge where the grey puts it"}}
 

@@ -13,7 +13,8 @@ import numpy as np
 from cukernels.backend import to_host
 from cukernels.philox import normal, uniform
 
-from chipmap.measure.edges import SMOOTH, displacement, find_edges, moved_tensors, smooth
+from chipmap.measure.edges import SMOOTH, displacement, find_edges, smooth
+from chipmap.measure.fine_layers import moved_elements
 
 DRAWS = 4000        # of properties, for the interval
 EDGES, LEVELS, PROPERTIES, REST = range(4)     # what each stream of chance is for
@@ -61,10 +62,10 @@ def doubt(measured, k, density, spread, shares, phase, pixel_size_m, solve, samp
 
     measured: `Measured`. k: (H, W) conductivity, NumPy. density: (H, W, 2) flux density at unit drop. spread:
     `library.Spread` of the conductivities of the K objects; shares: (K,) of the power; phase: (K,). solve: from a
-    conductivity tensors (3, H, W) to the conductance. samples: how many times to solve again with displaced edges (0: first
+    conductances (6, H, W), as of `fine_layers.moved_elements`, to the conductance. samples: how many times to solve again with displaced edges (0: first
     order).
 
-    The value is solved with pixels that edges cut as laminates (`edges.moved_tensors`). How far edges are averaged along
+    The value is solved with pixels that edges cut as layers (`fine_layers.moved_elements`). How far edges are averaged along
     their course is a choice between noise and roughness: what doubling it changes counts as one standard deviation's half.
     """
     edges, seen = measured.edges, measured.seen
@@ -73,9 +74,14 @@ def doubt(measured, k, density, spread, shares, phase, pixel_size_m, solve, samp
     in_pixels = change * np.where(edges.across == 1, pixel_size_m[1], pixel_size_m[0])
     if np.abs(in_pixels[~seen.measured]).sum() > 0.5 * np.abs(in_pixels).sum():
         return None
-    value = solve(moved_tensors(edges, measured.moved, k))
-    choice = (solve(moved_tensors(edges, measured.smoother, k)) - value) / 2
-    drawn = np.array([solve(moved_tensors(edges, moved, k)) for moved in displaced(measured, samples, seed)])
+    dy, dx = pixel_size_m
+
+    def again(moved):
+        return solve(moved_elements(edges, moved, k, dx, dy))
+
+    value = again(measured.moved)
+    choice = (again(measured.smoother) - value) / 2
+    drawn = np.array([again(moved) for moved in displaced(measured, samples, seed)])
     spread_sd = float(drawn.std(ddof=1)) if samples > 1 else seen.doubt(in_pixels)
     edges_sd = float(np.hypot(spread_sd, choice))
     results = value * property_factors(spread, shares, phase, seed) + edges_sd * normal(seed, REST, np.arange(DRAWS))

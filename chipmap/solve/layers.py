@@ -23,7 +23,7 @@ from cukernels.backend import array_module
 SMEAR = 0.5                 # half width of the smearing in pixels, measured along the normal
 FLOOR = 1e-5                # of the best conductor of a pixel's layers: what an insulator among them counts as there
 LEAST = 0.1                 # cosine between the forces along the layers and the field that makes them
-_POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(6)
+_POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(4)
 _CORNERS = ((-0.5, -0.5), (0.5, -0.5), (-0.5, 0.5), (0.5, 0.5))             # nw, ne, sw, se: x, y
 _ROUND = ((0, 1), (1, 3), (3, 2), (2, 0))                                   # the edges
 _PAIRS = ((0, 1), (2, 3), (0, 2), (1, 3), (0, 3), (1, 2))
@@ -94,12 +94,17 @@ def elements(k, distance, dx, dy):
     along = xp.stack([i * dx * y - j * dy * x for i, j in _CORNERS])
     through = xp.stack([(np.sign(i) * x * dy + np.sign(j) * y * dx) / 2 for i, j in _CORNERS])
     force = _forces(xp, k, level, distance / reach, across, reach)
+    force -= force.mean(axis=0)         # nothing, but for layers that are not quite parallel
     force -= across * ((force * across).sum(axis=0) / (across * across).sum(axis=0))    # what the quadrature misses
     # a layer that a pixel holds the fringe of alone may not bring it any power: then less than exact, but not negative
-    least = LEAST * xp.sqrt((force * force).sum(axis=0) * (along * along).sum(axis=0))
-    power = xp.maximum((force * along).sum(axis=0), least), (through * across).sum(axis=0)
+    least = _least(xp, force, along)
+    power = xp.maximum((force * along).sum(axis=0), least), xp.maximum((through * across).sum(axis=0), _least(xp, through, across))
     warp = _warp(xp, along, across) * xp.sqrt((dx / dy + dy / dx) / 12 * _stiffness(xp, k, distance / reach))
     return -scale * xp.stack([force[a] * force[b] / power[0] + through[a] * through[b] / power[1] + warp[a] * warp[b] for a, b in _PAIRS])
+
+
+def _least(xp, forces, field):
+    return LEAST * xp.sqrt((forces * forces).sum(axis=0) * (field * field).sum(axis=0))
 
 
 def _forces(xp, k, level, distance, across, reach):
