@@ -30,10 +30,11 @@ def moved_elements(edges, moved, k, dx, dy):
     turned = edges.inner > edges.outer
     low, high = np.minimum(edges.inner, edges.outer), np.maximum(edges.inner, edges.outer)
     normal = np.where(turned[:, None], -edges.normal, edges.normal)
-    names, said = _corners(x, y, normal, low, high, edges.weight, k.shape[0] + 1, k.shape[1] + 1, dx, dy)
+    at, count = _near(x / dx, y / dy, k.shape[0] + 1, k.shape[1] + 1)
+    names, said = _corners(x, y, normal, low, high, edges.weight, at, count, dx, dy)
     value = np.zeros(int(high.max(initial=0)) + 1)
     value[edges.inner], value[edges.outer] = k[edges.row, edges.column], k[edges.beyond]
-    row, column, layers, distance = _pixels(names, said, value, max(dx, dy))
+    row, column, layers, distance = _pixels(at, names, said, value, max(dx, dy))
     smear = SMEAR * max(dx, dy)
     crossed = ((distance.max(axis=0) > -smear) & (distance.min(axis=0) < smear)).any(axis=0)
     own = crossed & (layers.max(axis=0) > layers.min(axis=0)) & (layers.min(axis=0) > 0)
@@ -42,10 +43,24 @@ def moved_elements(edges, moved, k, dx, dy):
 
 
 @njit(cache=True)
-def _corners(x, y, normal, low, high, weight, rows, columns, dx, dy):
-    """For each corner up to two edges near it: names (R, C, 2, 2) of their objects, -1 for none, -2 where there are more than two, and
-    said (R, C, 2, 4): 1 where there is one, the distance from it, and which way it looks."""
-    names, said, sums = np.full((rows, columns, 2, 2), -1, np.int64), np.zeros((rows, columns, 2, 4)), np.zeros((rows, columns, 2, 6))
+def _near(x, y, rows, columns):
+    """((R, C) number of each corner that a face is near, -1 elsewhere; how many): x, y in pixels."""
+    at, count = np.full((rows, columns), -1, np.int32), 0
+    for f in range(x.size):
+        for i in range(max(0, int(math.ceil(y[f] - NEAR))), min(rows - 1, int(math.floor(y[f] + NEAR))) + 1):
+            for j in range(max(0, int(math.ceil(x[f] - NEAR))), min(columns - 1, int(math.floor(x[f] + NEAR))) + 1):
+                if at[i, j] < 0:
+                    at[i, j] = count
+                    count += 1
+    return at, count
+
+
+@njit(cache=True)
+def _corners(x, y, normal, low, high, weight, at, count, dx, dy):
+    """For each of N corners up to two edges near it: names (N, 2, 2) of their objects, -1 for none, -2 where there are more than two, and
+    said (N, 2, 4): 1 where there is one, the distance from it, and which way it looks."""
+    rows, columns = at.shape
+    names, said, sums = np.full((count, 2, 2), -1, np.int64), np.zeros((count, 2, 4)), np.zeros((count, 2, 6))
     for f in range(x.size):
         at_i, at_j = y[f] / dy, x[f] / dx
         for i in range(max(0, int(math.ceil(at_i - NEAR))), min(rows - 1, int(math.floor(at_i + NEAR))) + 1):
@@ -54,28 +69,28 @@ def _corners(x, y, normal, low, high, weight, rows, columns, dx, dy):
                 if far > NEAR * NEAR:
                     continue
                 w = weight[f] * math.exp(-0.5 * far / (SCALE * SCALE))
+                p = at[i, j]
                 to_x, to_y = x[f] - j * dx, y[f] - i * dy
                 slot = -1
                 for s in range(2):
-                    same = names[i, j, s, 0] == low[f] and names[i, j, s, 1] == high[f]
-                    if names[i, j, s, 0] == -1 or same and said[i, j, s, 2] * normal[f, 0] + said[i, j, s, 3] * normal[f, 1] > 0:
+                    same = names[p, s, 0] == low[f] and names[p, s, 1] == high[f]
+                    if names[p, s, 0] == -1 or same and said[p, s, 2] * normal[f, 0] + said[p, s, 3] * normal[f, 1] > 0:
                         slot = s
                         break
                 if slot < 0:
                     if far < REACH:
-                        names[i, j, 0, 0] = -2
+                        names[p, 0, 0] = -2
                     continue
-                if names[i, j, slot, 0] == -1:
-                    names[i, j, slot, 0], names[i, j, slot, 1] = low[f], high[f]
-                said[i, j, slot, 2] += w * normal[f, 0]
-                said[i, j, slot, 3] += w * normal[f, 1]
+                if names[p, slot, 0] == -1:
+                    names[p, slot, 0], names[p, slot, 1] = low[f], high[f]
+                said[p, slot, 2] += w * normal[f, 0]
+                said[p, slot, 3] += w * normal[f, 1]
                 for n, part in enumerate((1.0, to_x, to_y, to_x * to_x, to_x * to_y, to_y * to_y)):
-                    sums[i, j, slot, n] += w * part
-    for i in range(rows):
-        for j in range(columns):
-            for s in range(2):
-                if sums[i, j, s, 0] > 0:
-                    said[i, j, s, 0], said[i, j, s, 1] = 1, _from_line(sums[i, j, s], said[i, j, s, 2], said[i, j, s, 3], dx * dy)
+                    sums[p, slot, n] += w * part
+    for p in range(count):
+        for s in range(2):
+            if sums[p, s, 0] > 0:
+                said[p, s, 0], said[p, s, 1] = 1, _from_line(sums[p, s], said[p, s, 2], said[p, s, 3], dx * dy)
     return names, said
 
 
@@ -96,45 +111,48 @@ def _from_line(sums, looks_x, looks_y, area):
     return -(x * across_x + y * across_y)
 
 
-def _pixels(names, said, value, pixel):
+def _pixels(at, names, said, value, pixel):
     """(row, column, k (3, M), distance (4, 2, M)) of the pixels that one edge or two of one object cut."""
-    row, column, layers, distance = _pixels_of(names, said, value, pixel)
+    row, column, layers, distance = _pixels_of(at, names, said, value, pixel)
     return row, column, layers.T.copy(), distance.transpose(1, 2, 0).copy()
 
 
 @njit(cache=True)
-def _pixels_of(names, said, value, pixel):
-    rows, columns = names.shape[0] - 1, names.shape[1] - 1
-    row, column = np.empty(rows * columns, np.int32), np.empty(rows * columns, np.int32)
-    layers, distance = np.empty((rows * columns, 3)), np.empty((rows * columns, 4, 2))
+def _pixels_of(at, names, said, value, pixel):
+    rows, columns, most = at.shape[0] - 1, at.shape[1] - 1, len(names)
+    row, column = np.empty(most, np.int32), np.empty(most, np.int32)
+    layers, distance = np.empty((most, 3)), np.empty((most, 4, 2))
     found = 0
     near, own, sign = np.empty((2, 4)), np.empty((2, 2), np.int64), np.empty((2, 2))
     for i in range(rows):
         for j in range(columns):
-            count, clean = 0, names[i, j, 0, 0] != -2
+            p = at[i, j]
+            if p < 0 or at[i + 1, j] < 0 or at[i, j + 1] < 0 or at[i + 1, j + 1] < 0:
+                continue
+            count, clean = 0, names[p, 0, 0] != -2
             for s in range(2):
-                if not clean or names[i, j, s, 0] < 0 or said[i, j, s, 0] <= 0:
+                if not clean or names[p, s, 0] < 0 or said[p, s, 0] <= 0:
                     continue
                 close = False
                 for c in range(4):
-                    y, x, slot = i + c // 2, j + c % 2, -1
-                    if names[y, x, 0, 0] == -2:
+                    q, slot = at[i + c // 2, j + c % 2], -1
+                    if names[q, 0, 0] == -2:
                         clean = False
                     for t in range(2):
-                        if names[y, x, t, 0] == names[i, j, s, 0] and names[y, x, t, 1] == names[i, j, s, 1] and said[y, x, t, 0] > 0 and (
-                                said[y, x, t, 2] * said[i, j, s, 2] + said[y, x, t, 3] * said[i, j, s, 3] > 0):
+                        if names[q, t, 0] == names[p, s, 0] and names[q, t, 1] == names[p, s, 1] and said[q, t, 0] > 0 and (
+                                said[q, t, 2] * said[p, s, 2] + said[q, t, 3] * said[p, s, 3] > 0):
                             slot = t
                     if slot < 0:
                         near[count, c] = np.nan
                     else:
-                        near[count, c] = said[y, x, slot, 1]
+                        near[count, c] = said[q, slot, 1]
                         close |= abs(near[count, c]) < REACH * pixel
                 whole = not np.isnan(near[count].sum())
                 if not whole and close:
                     clean = clean and not abs(near[count, 0]) < pixel
                 elif whole:
-                    own[count, 0], own[count, 1] = names[i, j, s, 0], names[i, j, s, 1]
-                    sign[count, 0], sign[count, 1] = said[i, j, s, 2], said[i, j, s, 3]
+                    own[count, 0], own[count, 1] = names[p, s, 0], names[p, s, 1]
+                    sign[count, 0], sign[count, 1] = said[p, s, 2], said[p, s, 3]
                     count += 1
             if not clean or count == 0:
                 continue
