@@ -1,5 +1,7 @@
 """Thermal stress of the picture: every material with its stiffness and expansion, under a change of temperature."""
 
+from types import SimpleNamespace
+
 import numpy as np
 from cukernels.backend import NotConverged, array_module, to_host
 
@@ -112,15 +114,18 @@ def _energy_doubt(sample, plane, sides, expansion, temperature_change, solved):
     """Standard deviation of the strain energy from where the edges are, J a metre of depth."""
     if sample.measured is None:
         return {"sigma": None, "why_no_sigma": NO_GREY}
-    solid, (dy, dx) = sample.solids[plane, sides], sample.pixel_size_m
-    lam, mu, E, nu, alpha, change = (to_host(part) for part in (solid.lam, solid.mu, solid.E, solid.nu, expansion, temperature_change))
+    solid, (dy, dx), edges = sample.solids[plane, sides], sample.pixel_size_m, sample.measured.edges
+    # the pixels beside the edges alone, one row of them
+    count, rows, columns = len(edges.row), *(np.concatenate(pair) for pair in zip((edges.row, edges.column), edges.beyond))
+    lam, mu, E, nu, alpha, change = (to_host(part if np.ndim(part) < 2 else part[rows, columns][None])
+                                     for part in (solid.lam, solid.mu, solid.E, solid.nu, expansion, temperature_change))
+    beside = SimpleNamespace(normal=edges.normal, row=np.zeros(count, int), column=np.arange(count), beyond=(np.zeros(count, int), np.arange(count, 2 * count)))
     pressure, resting = thermal_energies(E, nu, alpha, change, plane)
-    stress = to_host(solved.stress)[:3]
+    stress = to_host(solved.stress[:3, rows, columns])[:, None]
     xx, yy = stress[0] + pressure, stress[1] + pressure
     size, shear = np.where(mu > 0, 4 * mu * (lam + mu), 1.0), np.where(mu > 0, mu, 1.0)
     strain = np.stack([((lam + 2 * mu) * xx - lam * yy) / size, ((lam + 2 * mu) * yy - lam * xx) / size, stress[2] / shear])
-    edges = sample.measured.edges
-    moved = energy_changes(edges, lam, mu, strain[None], stress[None], edges.weight * (GPA * dx * dy), pressure, resting) / 2
+    moved = energy_changes(beside, lam, mu, strain[None], stress[None], edges.weight * (GPA * dx * dy), pressure, resting) / 2
     sigma, why = edges_sigma(sample, moved)
     return {"sigma": None, "why_no_sigma": why} if why else {"sigma": float(sigma[0, 0]), "sigma_from": "where the edges are, first order"}
 
