@@ -117,8 +117,13 @@ def headline(results, out):
     for name, facts in results["effective"].items():
         if "side_to_side" in facts:
             side = facts["side_to_side"]
-            doubt = f", 95 % {side['interval_95'][0]:.4g} to {side['interval_95'][1]:.4g} for edges and materials" if side["sigma"] is not None else ""
-            yield f"effective {name.replace('_', ' ')}: {side['value']:.4g} {side['unit']} {side['direction']}{doubt}"
+            what, unit = f"effective {name.replace('_', ' ')}", f"{side['unit']} {side['direction']}"
+            pixels = f"{side['value']:.4g}, certified {side['lower']:.5g} to {side['upper']:.5g}"
+            if side["sigma"] is None:
+                yield f"{what}: {pixels} {unit}"
+            else:
+                yield (f"{what}: {side['centre']:.4g} {unit}, 95 % {side['interval_95'][0]:.4g} to {side['interval_95'][1]:.4g} for edges and materials "
+                       f"(whole pixels: {pixels})")
     yield from results["notes"]
     yield f"results: {out}"
 

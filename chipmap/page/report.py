@@ -135,8 +135,10 @@ def _figures(text, results):
     for name, facts in results["effective"].items():
         side = facts.get("side_to_side")
         if side:
-            doubt = f'95 %: {side["interval_95"][0]:.4g} to {side["interval_95"][1]:.4g}' if side.get("sigma") is not None else f'{side["lower"]:.5g} to {side["upper"]:.5g} certified'
-            yield f'<div class="figure">{text(name.replace("_", " "))}<b>{side["value"]:.4g} {text(side["unit"])}</b><span class="soft">{side["direction"]}; {doubt}</span></div>'
+            seen = side.get("sigma") is not None      # then the best estimate stands in front, with its interval
+            doubt = f'95 %: {side["interval_95"][0]:.4g} to {side["interval_95"][1]:.4g}' if seen else f'{side["lower"]:.5g} to {side["upper"]:.5g} certified'
+            best = side["centre"] if seen else side["value"]
+            yield f'<div class="figure">{text(name.replace("_", " "))}<b>{best:.4g} {text(side["unit"])}</b><span class="soft">{side["direction"]}; {doubt}</span></div>'
 
 
 def _materials(pages, results):
@@ -153,13 +155,13 @@ def _facts(pages, facts):
     if note:
         return f"<p>{pages.text(_sentence(note))}</p>"
     measured, rest = list(_measured(facts)), list(_flat(facts))
-    parts = [pages.table(("What", "Value", "Lower", "Upper", "σ", "95 % interval", "Unit", "What it is"), measured, "facts-table")] if measured else []
+    parts = [pages.table(("What", "Value", "Lower", "Upper", "With edges where the grey puts them", "σ", "95 % interval", "Unit", "What it is"), measured, "facts-table")] if measured else []
     parts += [f'<details><summary>{"More" if measured else "Facts"}</summary>{pages.table(("What", "Value"), rest, "facts-table")}</details>'] if rest else []
     return "".join(parts)
 
 
-WORDS = ("direction", "boundary", "what", "meaning", "per", "lower_and_upper", "why_no_bounds", "why_no_sigma")
-COLUMNS = ("value", "lower", "upper", "sigma", "interval_95", "unit", *WORDS)
+WORDS = ("direction", "boundary", "what", "meaning", "per", "lower_and_upper", "why_no_bounds", "why_no_sigma", "value_and_centre")
+COLUMNS = ("value", "lower", "upper", "centre", "sigma", "interval_95", "unit", *WORDS)
 
 
 def _measured(facts, before="", unit=""):
@@ -168,7 +170,7 @@ def _measured(facts, before="", unit=""):
     value, interval = facts.get("value"), facts.get("interval_95")
     if isinstance(value, int | float) or (isinstance(facts.get("lower"), int | float) and "value" not in facts):
         words = "; ".join(str(facts[w]) for w in WORDS if isinstance(facts.get(w), str))
-        yield (before or "value", _none(value), _none(facts.get("lower")), _none(facts.get("upper")), _none(facts.get("sigma")),
+        yield (before or "value", _none(value), _none(facts.get("lower")), _none(facts.get("upper")), _none(facts.get("centre")), _none(facts.get("sigma")),
                f"{interval[0]:.5g} to {interval[1]:.5g}" if interval else "", unit.replace(" ", "\u00a0"), words)
     for key, inner in facts.items():
         if isinstance(inner, dict):
