@@ -92,11 +92,13 @@ class Classifier:
         level = np.array([np.median(g) for g in grey])
         spread = np.array([np.median(np.abs(g - m)) for g, m in zip(grey, level)])
         posterior = among(probability, here)
-        found, order = self.in_order(here, level, spread, np.array([len(g) for g in grey]))
+        found, ranked = self.in_order(here, level, spread, np.array([len(g) for g in grey]))
+        if order:
+            found.notes.append(f"layers from top to bottom: {', '.join(self.classes[k] for k in order)}")
         table = np.zeros(len(self.classes), np.int32)
-        table[[here[k] for k in order]] = np.arange(len(order))
-        found.labels, found.posterior, found.drift = xp.asarray(table)[labels], posterior[xp.asarray(order)], xp.zeros(labels.shape, np.float32)
-        return found, [self.classes[here[k]] for k in order]
+        table[[here[k] for k in ranked]] = np.arange(len(ranked))
+        found.labels, found.posterior, found.drift = xp.asarray(table)[labels], posterior[xp.asarray(ranked)], xp.zeros(labels.shape, np.float32)
+        return found, [self.classes[here[k]] for k in ranked]
 
     def stacked(self, image, probability, order=None, learnt=None):
         """`strata.stacked` of the probabilities of this picture, by default as the model was trained with."""

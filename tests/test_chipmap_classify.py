@@ -224,6 +224,7 @@ def test_a_stack_is_kept_with_the_model_and_no_other_is_taken(coated, tmp_path):
     assert again.card["stack"] == coated.card["stack"] == json.loads(json.dumps(coated.card["stack"]))
     picture = load_coating(1)[0][:, :160].copy()
     found, names = again.phases(picture)            # no need to say it again
+    assert "layers from top to bottom: above, oxide, below" in found.notes
     layer = np.array([STACK.index(name) for name in names])[found.labels]
     assert (np.diff(layer, axis=0) >= 0).all() and sorted(names) == sorted(STACK)
     with pytest.raises(InputError, match="trained with the stack above, oxide, below"):

@@ -125,7 +125,7 @@ def _write_tiff(path, levels, pixel_size_m, name, notes, how):
     dy, dx = (1e9 * size for size in pixel_size_m)
     metadata = {"axes": "YX", "Name": name, "PhysicalSizeX": dx, "PhysicalSizeXUnit": "nm", "PhysicalSizeY": dy,
                 "PhysicalSizeYUnit": "nm", "Channel": {"Name": [name]}, "MapAnnotation": notes}
-    how = {"photometric": "minisblack", "compression": "zlib", "compressionargs": {"level": 1}, "tile": (TILE, TILE), "maxworkers": processors(), **how}
+    how = {"photometric": "minisblack", "compression": "zlib", "compressionargs": {"level": 1}, "tile": (TILE, TILE), "maxworkers": processors(), "buffersize": 2**25, **how}
     with tifffile.TiffWriter(path, ome=True, bigtiff=math.prod(levels.shapes[0]) * levels.dtype.itemsize > 2**31) as tiff:
         for level, shape in enumerate(levels.shapes):
             first = {"subifds": levels.count - 1, "metadata": metadata} if level == 0 else {"subfiletype": 1, "metadata": None}

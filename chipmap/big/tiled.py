@@ -95,6 +95,8 @@ class Trained:
         values = np.arange(grey.shape[1], dtype=float)
         level, spread = np.array([survey.median_and_spread(values[grey[k] > 0], grey[k][grey[k] > 0]) for k in here]).T
         found, order = self._classifier.in_order(here, level, spread, area[here])
+        if self._classifier.card.get("stack"):
+            found.notes.append("the model's stack of layers is not used: tiles don't hold whole columns")
         self.legend = legend_of([self._classifier.classes[here[k]] for k in order], self._given, self._asked)
         return found, order
 
