@@ -20,9 +20,10 @@ DIRECT = 200          # nodes at which a dense inverse takes over
 # there are single modes: a node of a coarse grid may be tied to a piece that touches at a corner and has none of the node's
 # coarse neighbours in it, so that no interpolation between those follows it. Where more than _MANY of the nodes are such
 # corners, three steps are joined into one by the polynomial for [_LOWER, 1]: fewer iterations, each with its products in
-# double precision, for the same work.
+# double precision, for the same work. Above _HIGHEST those modes add up from level to level in such pictures: there it takes
+# three cycles a level, each of one sweep, joined for [_LOWER, 1] too.
 _LOWEST, _LOWER = 0.25, 0.12
-_HIGH, _MANY = 500, 0.004
+_HIGH, _HIGHEST, _MANY = 500, 1e5, 0.0015
 _STRONGER = 10.0      # times the other two: then the two pixels across a corner are one piece
 
 
@@ -38,8 +39,11 @@ class Multigrid:
         if contrast is None:
             contrast = float(operator.k.max()) / float(xp.where(operator.k > 0, operator.k, np.inf).min())
         self.sweeps = 1 if contrast <= _HIGH else 2
-        self._below = _chebyshev(2, _LOWEST)
-        self._top = _chebyshev(3, _LOWER) if contrast > _HIGH and _corners(operator) > _MANY else ([1.0], 1.0)
+        self._below, self._top = _chebyshev(2, _LOWEST), ([1.0], 1.0)
+        if contrast > _HIGH and _corners(operator) > _MANY:
+            self._top = _chebyshev(3, _LOWER)
+            if contrast > _HIGHEST:
+                self.sweeps, self._below = 1, self._top
         c, reaction = links(operator)
         level = make_level(operator.shape, operator.periodic, c, reaction)
         if len(operator.k) == 1:  # pixels, in which links to fixed nodes lead to zeros
