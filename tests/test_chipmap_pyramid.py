@@ -1,3 +1,5 @@
+import tracemalloc
+
 import imagecodecs
 import numpy as np
 import pytest
@@ -5,7 +7,7 @@ import tifffile
 
 from chipmap import InputError
 from chipmap.big.planes import Plane, write_pyramid
-from chipmap.big.pyramid import open_pyramid, smaller
+from chipmap.big.pyramid import open_pyramid, smaller, thumbnail
 
 
 def grey(shape=(1300, 1501), dtype=np.uint16):
@@ -51,6 +53,16 @@ def test_a_written_pyramid_reads_back_at_every_level(tmp_path, suffix, dtype):
             level = smaller(level, 2)
         part = mosaic.read(100, 200, 50, 60, level=1)
         np.testing.assert_array_equal(part, smaller(image, 2)[100:150, 200:260])
+
+
+@pytest.mark.parametrize("reduce", ["mean", "nearest"])
+def test_a_thumbnail_keeps_no_band_of_the_picture(reduce, tmp_path):
+    plane = Plane(tmp_path / "plane.raw", (4096, 4096), np.uint8)
+    tracemalloc.start()
+    small = thumbnail(plane, 5, reduce)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert small.shape == (128, 128) and most < (12 if reduce == "mean" else 2.5) * 256 * 4096
 
 
 def test_smaller_by_hand():

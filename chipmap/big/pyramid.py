@@ -15,6 +15,7 @@ import numpy as np
 from chipmap import InputError, decode, tags
 
 CACHE_BYTES = 64 * 2**20      # decoded tiles kept: neighbouring windows share them
+BAND = 256                    # rows of the whole width averaged at once
 LARGEST_PIECE = 2**30         # bytes of one strip or tile, decoded: more can't be read in parts
 
 
@@ -83,7 +84,7 @@ def open_pyramid(path):
 def smaller(part, factor, reduce="mean"):
     """Blocks of factor x factor pixels made one, ragged ones at the far sides too: "mean", or "nearest" (upper left)."""
     if reduce == "nearest":
-        return part[::factor, ::factor]
+        return part[::factor, ::factor].copy()      # a view would keep the whole part
     if factor == 2 and not any(n % 2 for n in part.shape):  # the common case, four times as fast
         pairs = np.add(part[::2], part[1::2], dtype=np.float64)
         mean = (pairs[:, ::2] + pairs[:, 1::2]) * 0.25
@@ -97,7 +98,7 @@ def smaller(part, factor, reduce="mean"):
 def thumbnail(source, level, reduce="mean"):
     """The whole of a source (shape, dtype, read) at a level, read in bands."""
     height, width = source.shape
-    rows = 2**level * max(1, 1024 // 2**level)
+    rows = 2**level * max(1, BAND // 2**level)
     return np.concatenate([smaller(source.read(top, 0, min(rows, height - top), width), 2**level, reduce) for top in range(0, height, rows)])
 
 
