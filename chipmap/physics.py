@@ -16,7 +16,7 @@ CONDUCTOR_OHM_M = 1e-3      # what resists more is insulating here: its conducti
 SIDES = {0: "top to bottom", 1: "left to right"}
 HEAT_K = 1.0                # between the two sides; everything is linear in it
 CURRENT_V = 1e-3
-CLOSE, ENERGY, ROUGH = 1e-6, 1e-5, 3e-4     # of a field; where its energy alone is used, which is then right to the square of it; for an interval
+CLOSE, ENERGY, ROUGH = 1e-6, 1e-5, 2e-3     # of a field; where its energy alone is used, which is then right to the square of it; for an interval
 MOST = 20                   # edge sensitivities in results.json
 UNNAMED = "not every phase has a material, name them with --materials, --legend or --process"
 
