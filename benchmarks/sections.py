@@ -66,5 +66,6 @@ def _scores(right, sure, allowed, below):
 
 
 def _say(scores):
-    return (f"top-1 {scores['top1']:.1%} of {scores['allowed']} the dose allows ({scores['top1_of_all']:.1%} of all), "
+    among = f"{scores['top1']:.1%} of {scores['allowed']} the dose allows" if scores["allowed"] else "of none, for the dose allows no object"
+    return (f"top-1 {among} ({scores['top1_of_all']:.1%} of all), "
             f"{scores['confident_errors']} errors above 0.9 below the limit ({scores['all_confident_errors']} in all), calibration error {scores['calibration_error']:.3f}")
