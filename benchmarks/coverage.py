@@ -10,10 +10,10 @@ from cukernels.philox import normal, uniform
 
 from chipmap.chip import sample_of
 from chipmap.identify import identify
-from chipmap.library import Library
 from chipmap.objects import find_objects
 from chipmap.physics import current
 from chipmap.prepare import Prepared
+from chipmap.properties import Library
 from chipmap.segment import segment
 from chipmap.solve import conductance
 

@@ -17,7 +17,7 @@ MOST = 4            # nets that are conductors where the user names none
 def charge(sample, named=None, margin=0):
     """Maxwell's capacitance matrix between nets, F a metre of depth, and the field with the first at 1 V, the others at 0.
 
-    sample: `library.Sample`. named: text as "3,17": objects whose nets are the conductors; None for the four nets of the
+    sample: `properties.Sample`. named: text as "3,17": objects whose nets are the conductors; None for the four nets of the
     largest area. All other conducting nets float without charge. margin: pixels of surroundings on every side, 0 for a
     closed box without field across its sides. Returns an Answer; raises InputError for what is no conductor or no
     permittivity.
@@ -123,7 +123,7 @@ def _permittivity(sample, conducts):
     for m, names in enumerate(sample.candidates):
         own = (sample.phase == m) & ~conducts
         if own.any():
-            epsilon[own] = sample.library.spread(names, "relative_permittivity")[0]
+            epsilon[own] = sample.properties.spread(names, "relative_permittivity")[0]
     if (epsilon[~conducts] <= 0).any():
         raise InputError("a relative permittivity is not above zero: give it with --set MATERIAL.relative_permittivity=NUMBER")
     epsilon[conducts] = 1.0

@@ -6,9 +6,9 @@ import numpy as np
 from cukernels.backend import to_host
 
 from chipmap.identify import SURE
-from chipmap.library import Sample
 from chipmap.measure.kinds import kinds_of
 from chipmap.objects import Objects
+from chipmap.properties import Sample
 from chipmap.uncertainty import measure
 
 MOST_CANDIDATES = 4     # a phase that more materials than this share is not known: no physics is done on it
@@ -17,7 +17,7 @@ MOST_CANDIDATES = 4     # a phase that more materials than this share is not kno
 @dataclass
 class Chip:
     """image (H, W) float32, labels (H, W) int 0..M-1, confidence (H, W): NumPy. names: M shown names, a set ("Ta or W")
-    where the evidence ends there. objects: with the column `kind` and those of the liners. sample: `library.Sample`.
+    where the evidence ends there. objects: with the column `kind` and those of the liners. sample: `properties.Sample`.
     answers: name of the physics -> `answer.Answer`. picture, prepared, phases, named: what the steps returned, for what
     they say in words. naming: `naming.ObjectNaming` of the objects. maps, placed: `xray_maps.XrayMaps` and
     `xray_place.Placement`, or None. liners: `liners.Liners` or None."""
@@ -50,7 +50,7 @@ def gather(picture, prepared, phases, named, objects, sample, answers, naming=No
 
 
 def sample_of(prepared, phases, named, objects, pixel_size_m, library, thickness_m=None, samples=0):
-    """The `library.Sample` that the physics is done on, its edges measured in the picture where every phase is named."""
+    """The `properties.Sample` that the physics is done on, its edges measured in the picture where every phase is named."""
     candidates = plausible(named)
     measured = None
     if all(candidates):

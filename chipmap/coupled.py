@@ -22,7 +22,7 @@ HOTTEST_K = 3000.0  # above room: the linear law of the resistivity is long void
 def coupled(sample, named_terminals, volts, cold, fixed, plane, driven=None):
     """Joule heat of a current between terminals, the temperature it makes with rho(T) = rho (1 + a T), and the stress.
 
-    sample: `library.Sample`. named_terminals: as of `physics.current`, None for left and right; the first is at `volts`.
+    sample: `properties.Sample`. named_terminals: as of `physics.current`, None for left and right; the first is at `volts`.
     cold: text as "left,right": sides held at the temperature the properties hold for; the others let no heat through.
     fixed, plane: as of `stresses.stress`. driven: `physics.Driven` of the cold current, to go on from where it serves. Returns an Answer; raises InputError for what can't be used, and where the
     current heats without end.
@@ -87,7 +87,7 @@ class _Heater:
         self.dy, self.dx = sample.pixel_size_m
         self.k0, self.held, self.volts = k0, held, volts
         self.thermal = xp.asarray(sample.thermal_conductivity().value)[sample.objects]
-        slope = np.array([sample.library.temperature_coefficient(sample.candidates[m][0]) for m in range(len(sample.candidates))])
+        slope = np.array([sample.properties.temperature_coefficient(sample.candidates[m][0]) for m in range(len(sample.candidates))])
         self.slope = xp.asarray(slope[sample.phase])[sample.objects]
         cold = xp.zeros(held.shape[1:], bool)
         for side in sides:

@@ -13,7 +13,7 @@ LARGEST = 4_000_000     # elements; beyond, the text is of no use to anybody
 def write_deck(path, sample, names, plane="strain"):
     """Write nodes, elements, materials and sets; SI units (m, Pa, W, K), x to the right, y up, origin lower left.
 
-    sample: `library.Sample`, every phase named. names: shown name of each phase. plane: "strain" or "stress".
+    sample: `properties.Sample`, every phase named. names: shown name of each phase. plane: "strain" or "stress".
     Voids have no elements, and nodes that no element uses are left out. Sets: element sets OBJECT_n and MATERIAL_name,
     node sets LEFT, RIGHT, TOP, BOTTOM. Node and element numbers count pixels from the upper left corner, row by row,
     from 1: element r * W + c + 1 is the pixel of row r and column c.
@@ -59,7 +59,7 @@ def _set(file, head, numbers):
 
 def _material(file, sample, m, shown, elements):
     name = "".join(c if c.isalnum() else "_" for c in shown).upper()
-    facts = {quantity: sample.library.spread(sample.candidates[m], quantity)[0] for quantity in PROPERTIES}
+    facts = {quantity: sample.properties.spread(sample.candidates[m], quantity)[0] for quantity in PROPERTIES}
     _set(file, f"*ELSET, ELSET=MATERIAL_{name}", elements)
     file.write(f"*MATERIAL, NAME={name}\n*ELASTIC\n{facts['youngs_modulus_gpa'] * 1e9:.9g}, {facts['poisson_ratio']:.9g}\n"
                f"*EXPANSION\n{facts['expansion_1e6_per_k'] * 1e-6:.9g}\n*CONDUCTIVITY\n{facts['thermal_conductivity_w_mk']:.9g}\n"

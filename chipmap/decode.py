@@ -20,6 +20,22 @@ def stored(path):
     return _tiff(path, data) if _is_tiff(data) else (_png_or_jpeg(path, data), {})
 
 
+def png_or_tiff(path, what=""):
+    """The pixels of a PNG or a TIFF as stored, whatever they mean. what: of what, for the message, as " of labels".
+
+    Raises InputError for a file that can't be read, and for one that is neither.
+    """
+    import imagecodecs
+    import tifffile
+    try:
+        data = path.read_bytes()
+        return imagecodecs.png_decode(data) if data.startswith(b"\x89PNG") else tifffile.imread(path)
+    except OSError as error:
+        raise InputError(f"{path}: can't be read ({error.strerror or error}): check the path and its permissions") from None
+    except Exception as error:  # the codecs raise their own kinds, and all mean the same here
+        raise InputError(f"{path}: is no PNG or TIFF{what} ({str(error).splitlines()[0]}): export it again") from None
+
+
 def grey(path, pixels):
     """The grey values (H, W) among `pixels` (H, W) or (H, W, channels) of the file `path`; raises InputError where they are no
     single finite grey picture that shows something."""

@@ -101,7 +101,7 @@ def write_results(path, seen, lines, layers):
         "objects": _objects(seen, lines),
         "effective": {EFFECTIVE[name]: answer.facts for name, answer in seen.answers.items() if name in EFFECTIVE},
         **{name: answer.facts for name, answer in seen.answers.items() if name not in EFFECTIVE},
-        "properties": seen.sample.library.report(),
+        "properties": seen.sample.properties.report(),
         "layout": {"gds_database_unit_m": layers["database_unit_m"], "layers": layers["layers"], "coordinates": "x right, y up, lower left corner"},
         "notes": [*seen.picture.notes, *seen.prepared.notes, *seen.phases.notes, *seen.named.notes, *(seen.liners.notes if seen.liners else ()), *(a.note for a in seen.answers.values() if a.note)],
     }

@@ -25,7 +25,7 @@ UNNAMED = "not every phase has a material, name them with --materials, --legend 
 class Driven:
     """A solved side-to-side problem, for what looks at it afterwards.
 
-    k: `library.Spread` of the objects' conductivity. potential: (H+1, W+1), the drop times the unit solution. density:
+    k: `properties.Spread` of the objects' conductivity. potential: (H+1, W+1), the drop times the unit solution. density:
     (H, W, 2) mean flux of each pixel, x and y (down). shares: (K,) each object's share of the dissipated power. sensitivity: (K,) relative change
     of the conductance for each metre that an object's edge moves outwards.
     """
@@ -40,7 +40,7 @@ class Driven:
 def heat(sample):
     """Steady conduction of heat: 1 K between left and right, top and bottom insulated; and the periodic tensor.
 
-    sample: `library.Sample`. Returns an Answer; its note says why where a phase is unknown. Raises InputError where the
+    sample: `properties.Sample`. Returns an Answer; its note says why where a phase is unknown. Raises InputError where the
     library lacks a conductivity.
     """
     if not sample.named:
@@ -89,7 +89,7 @@ def current(sample, named_terminals=None, volts=CURRENT_V):
 
 def conductivity(sample):
     """`Spread` of the electrical conductivity of each object, S/m; zeros for an insulator."""
-    from chipmap.library import Spread
+    from chipmap.properties import Spread
     rho = sample.resistivity()
     if not (rho.low > 0).all():
         names = sorted({sample.candidates[m][0] for m in sample.phase[rho.low <= 0]})

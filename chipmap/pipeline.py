@@ -7,13 +7,13 @@ from cukernels.run import Run
 from chipmap import InputError, chip, layout, output, report
 from chipmap.identify import identify, load_process
 from chipmap.layers import read_layers
-from chipmap.library import Library
 from chipmap.measure.liners import find_liners, wanted_liner
 from chipmap.measure.lines import measure_lines
 from chipmap.naming import name_by_object, onto
 from chipmap.objects import find_objects
 from chipmap.prepare import prepare
 from chipmap.problems import Boundaries, chosen, parse_length, solve_all
+from chipmap.properties import Library
 from chipmap.read import parse_pixel_size, read_picture
 from chipmap.segment import segment
 from chipmap.training import phases_by_model
@@ -30,7 +30,7 @@ def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, p
 
     image: path. pixel_size: text with a unit, or None where the tags say it. phases, materials, legend, process, crop,
     correct: as of `segment`, `identify` and `prepare`; without `phases`, as many as there are `materials`. simplify_px: as of
-    `layout.outlines`. physics: as of `problems.chosen`. settings: as of `library.Library`. thickness: of the layer, text
+    `layout.outlines`. physics: as of `problems.chosen`. settings: as of `properties.Library`. thickness: of the layer, text
     with a unit. boundaries: `problems.Boundaries`, or a dict of its fields. model: a file of `chipmap train`, in the place
     of `phases`. samples: solutions with displaced edges for the doubt of heat and current, 0 for first order. also: further
     files, "abaqus" for chip.inp, "oasis" for layout.oas. layers: a file of `layers.read_layers`. liner: as of

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chipmap import InputError
+from chipmap import InputError, decode
 
 MAX_CLASSES = 16
 WIDTH_PX = 3.0  # of a stroke that says nothing of its width
@@ -80,16 +80,7 @@ def _from_geojson(path, shape, names):
 
 
 def _label_picture(path, shape):
-    import imagecodecs
-    import tifffile
-
-    try:
-        data = path.read_bytes()
-        labels = imagecodecs.png_decode(data) if data.startswith(b"\x89PNG") else tifffile.imread(path)
-    except OSError as error:
-        raise InputError(f"{path}: can't be read ({error.strerror}): check the path") from None
-    except Exception as error:  # the codecs raise their own kinds, and all mean the same here
-        raise InputError(f"{path}: is no PNG or TIFF of labels ({str(error).splitlines()[0]}): export it again") from None
+    labels = decode.png_or_tiff(path, " of labels")
     if labels.ndim == 3 and (labels[..., :1] == labels[..., :3]).all():
         labels = labels[..., 0]
     if labels.shape != tuple(shape) or labels.dtype.kind not in "iub":

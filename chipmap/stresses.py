@@ -21,7 +21,7 @@ TOLERANCE = 1e-6    # of the displacement, in the energy norm
 def stress(sample, temperature_change, fixed, plane, what="uniform change of temperature"):
     """Displacement and stress under a change of temperature.
 
-    sample: `library.Sample`. temperature_change: K, a number or (H, W). fixed: text as "left x,bottom y", sides held, as
+    sample: `properties.Sample`. temperature_change: K, a number or (H, W). fixed: text as "left x,bottom y", sides held, as
     of `solve.thermal_stress`; "" for none. plane: "strain" or "stress". what: says where the temperature comes from.
     Returns an Answer; raises InputError for sides that are unknown and materials without the property.
     """
@@ -66,7 +66,7 @@ def stress(sample, temperature_change, fixed, plane, what="uniform change of tem
 def stiffness(sample, plane, uniform=False):
     """Effective stiffness and thermal expansion of the picture repeated both ways, as an Answer without fields.
 
-    sample: `library.Sample`. plane: "strain" or "stress". uniform: under uniform strain and stress too. Raises InputError for materials without the property.
+    sample: `properties.Sample`. plane: "strain" or "stress". uniform: under uniform strain and stress too. Raises InputError for materials without the property.
     """
     if not sample.named:
         return nothing(f"no stiffness: {UNNAMED}")

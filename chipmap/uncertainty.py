@@ -61,7 +61,7 @@ def doubt(measured, k, density, spread, shares, phase, pixel_size_m, solve, samp
     """`Doubt` of a conductance; None where more than half of what edges do to it is done by edges that the grey does not show.
 
     measured: `Measured`. k: (H, W) conductivity, NumPy. density: (H, W, 2) flux density at unit drop. spread:
-    `library.Spread` of the conductivities of the K objects; shares: (K,) of the power; phase: (K,). solve: from a
+    `properties.Spread` of the conductivities of the K objects; shares: (K,) of the power; phase: (K,). solve: from a
     conductances (6, H, W), as of `fine_layers.moved_elements`, to the conductance. samples: how many times to solve again with displaced edges (0: first
     order).
 
@@ -96,7 +96,7 @@ def energy_sigma(sample, k, perfect, flux):
     """((L, L) standard deviations, from where edges are, of the energies of L fields and of each two of them, ""), to first
     order, or (None, why not).
 
-    sample: `library.Sample`. k: (H, W) conductivity. perfect: (H, W) bool, perfect conductors. flux: L times (2, H, W), x
+    sample: `properties.Sample`. k: (H, W) conductivity. perfect: (H, W) bool, perfect conductors. flux: L times (2, H, W), x
     first, with the potentials held, or the sources, where the energy changes the other way round.
     """
     from chipmap.solve.confidence import energy_changes

@@ -21,7 +21,7 @@ SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ns": 1e-
 def junction(sample, heater, cold, film):
     """Thermal resistance from objects that share a power evenly by volume to the cold or convecting sides: an Answer.
 
-    sample: `library.Sample`. heater: text as "3,17". cold: text as "left,right", or "". film: text as "top=1e4", W/(m2 K),
+    sample: `properties.Sample`. heater: text as "3,17". cold: text as "left,right", or "". film: text as "top=1e4", W/(m2 K),
     or "". Raises InputError for what can't be used.
     """
     if not sample.named:

@@ -6,7 +6,7 @@ import pytest
 from chipmap import InputError
 from chipmap.charge import EPSILON_0, charge
 from chipmap.coupled import coupled, joule_heat
-from chipmap.library import Library, Sample
+from chipmap.properties import Library, Sample
 
 RHO, K, LENGTH, NX, NY = 1.7e-8, 400.0, 10e-6, 200, 4
 

@@ -5,7 +5,7 @@ import pytest
 
 from chipmap import InputError, materials
 from chipmap.deck import write_deck
-from chipmap.library import Library, Sample
+from chipmap.properties import Library, Sample
 
 NM = 1e-9
 

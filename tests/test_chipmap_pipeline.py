@@ -124,7 +124,7 @@ def test_heat_and_current_are_those_of_parallel_bars(folder, results):
 def test_bounds_hold_for_every_choice_of_properties():
     """Random properties inside the ranges, solved again: always between the bounds of the first solve."""
     from chipmap import physics
-    from chipmap.library import Sample, Spread
+    from chipmap.properties import Sample, Spread
     from chipmap.solve import conductance
     rng = np.random.default_rng(2)
     phases = (gaussian_filter(rng.standard_normal((40, 50)), 2) > 0).astype(int)

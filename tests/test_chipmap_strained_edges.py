@@ -5,8 +5,8 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from chipmap.coupled import coupled
-from chipmap.library import Library, Sample
 from chipmap.measure.edges import find_edges
+from chipmap.properties import Library, Sample
 from chipmap.strained_edges import energy_changes
 from chipmap.stress import effective_stiffness, plane_moduli
 from chipmap.stresses import mean_bounds, stiffness, stress

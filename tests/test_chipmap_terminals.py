@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from chipmap import InputError
-from chipmap.library import Library, Sample
 from chipmap.physics import current
 from chipmap.problems import Boundaries, solve_all
+from chipmap.properties import Library, Sample
 
 RHO = 2e-8
 

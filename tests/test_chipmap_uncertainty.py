@@ -5,9 +5,9 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from benchmarks.coverage import coverage
-from chipmap.library import Spread
 from chipmap.measure.edges import displacement, find_edges, moved_tensors, smooth
 from chipmap.physics import flux_density
+from chipmap.properties import Spread
 from chipmap.solve import conductance
 from chipmap.uncertainty import by_object, displaced, energies, measure, property_factors
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from chipmap import InputError, memory
-from chipmap.library import Library, Sample
 from chipmap.memory import needs
 from chipmap.problems import Boundaries, chosen, solve_all
+from chipmap.properties import Library, Sample
 from chipmap.warming import junction, parse_time, pulse
 
 DX, NX, NY = 20e-9, 50, 4

@@ -6,21 +6,7 @@ import skfem
 from cukernels.backend import NotConverged, to_host
 from cukernels.elastic import divergence, elasticity, embed, forces, interior, solve, strain
 from skfem.models.elasticity import linear_elasticity
-
-WAYS = [(False, False), (True, True), (True, False)]
-
-
-def moduli(shape, contrast=100.0, voids=0.0, seed=0):
-    rng = np.random.default_rng(seed)
-    blocks = rng.choice([1.0, np.sqrt(contrast), contrast], (-(-shape[0] // 3), -(-shape[1] // 3)))
-    young = np.kron(blocks, np.ones((3, 3)))[:shape[0], :shape[1]]
-    if voids:
-        young[np.kron(rng.random(blocks.shape) < voids, np.ones((3, 3), bool))[:shape[0], :shape[1]]] = 0
-    return 0.3 * young / (1.3 * 0.4), young / 2.6
-
-
-def operator(xp, lam, mu, fixed=None, **how):
-    return elasticity(xp.asarray(lam), xp.asarray(mu), fixed=None if fixed is None else xp.asarray(fixed), **how)
+from small_elastic import WAYS, moduli, operator
 
 
 def stiffness(lam, mu, dx, dy):

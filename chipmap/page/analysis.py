@@ -13,7 +13,6 @@ import numpy as np
 from chipmap import InputError, chip, materials
 from chipmap.classify import load, train
 from chipmap.identify import Identification, identify, load_process
-from chipmap.library import Library, Sample
 from chipmap.measure.kinds import kinds_of
 from chipmap.naming import name_by_object, onto
 from chipmap.nets import find_nets
@@ -22,6 +21,7 @@ from chipmap.physics import conductivity
 from chipmap.pipeline import laid_xray
 from chipmap.prepare import Prepared, prepare
 from chipmap.problems import Boundaries, parse_length, solve_all
+from chipmap.properties import Library, Sample
 from chipmap.read import parse_pixel_size
 from chipmap.scribbles import draw
 from chipmap.segment import Phases, segment
@@ -105,15 +105,15 @@ class Analysis:
 
     @cached_property
     def sample(self):
-        """The `library.Sample` without measured edges, for what needs none."""
+        """The `properties.Sample` without measured edges, for what needs none."""
         table, asked = self.objects.table, self.asked
         return Sample(self.objects.labels, table["phase"], chip.plausible(self.named), table["width_nm"] * 1e-9, self.picture.pixel_size_m,
                       Library(asked.settings), parse_length(asked.thickness) if asked.thickness else None)
 
     @cached_property
     def measured(self):
-        """The `library.Sample` whose edges are measured in the picture: results get the doubt of the edges."""
-        return chip.sample_of(self.prepared, self.phases, self.named, self.objects, self.picture.pixel_size_m, self.sample.library,
+        """The `properties.Sample` whose edges are measured in the picture: results get the doubt of the edges."""
+        return chip.sample_of(self.prepared, self.phases, self.named, self.objects, self.picture.pixel_size_m, self.sample.properties,
                               self.sample.thickness_m)
 
     @cached_property

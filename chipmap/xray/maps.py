@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from chipmap import InputError
+from chipmap import InputError, decode
 from chipmap.xray import elements as xray
 from chipmap.xray.spectrum import SPECTRUM_FILES, energies_of
 
@@ -165,16 +165,7 @@ def photon(image, home=None):
 
 def _map(path):
     """(h, w) float64 brightness: the grey of a grey picture, the brightest channel of a coloured one."""
-    import imagecodecs
-    import tifffile
-
-    try:
-        data = path.read_bytes()
-        pixels = imagecodecs.png_decode(data) if data.startswith(b"\x89PNG") else tifffile.imread(path)
-    except OSError as error:
-        raise InputError(f"{path}: can't be read ({error.strerror or error}): check the path and its permissions") from None
-    except Exception as error:  # the codecs raise their own kinds, and all mean the same here
-        raise InputError(f"{path}: is no PNG or TIFF ({str(error).splitlines()[0]}): export it again") from None
+    pixels = decode.png_or_tiff(path)
     if pixels.ndim == 3 and pixels.shape[2] in (2, 3, 4):
         pixels = pixels[..., :1] if pixels.shape[2] == 2 else pixels[..., :3]
         pixels = pixels.max(2)

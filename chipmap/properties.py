@@ -119,7 +119,7 @@ class Sample:
     candidates: list
     width_m: np.ndarray
     pixel_size_m: tuple
-    library: Library = field(default_factory=Library)
+    properties: Library = field(default_factory=Library)
     thickness_m: float | None = None
     measured: object = None
     samples: int = 0
@@ -132,7 +132,7 @@ class Sample:
 
     def per_object(self, quantity):
         """`Spread` of a property, by the material of each object alone."""
-        table = np.array([self.library.spread(names, quantity) for names in self.candidates], float)
+        table = np.array([self.properties.spread(names, quantity) for names in self.candidates], float)
         return Spread(*table[self.phase].T)
 
     def resistivity(self):
@@ -142,7 +142,7 @@ class Sample:
             return bulk
         for m, names in enumerate(self.candidates):
             own = self.phase == m
-            thin = self.library.resistivity(names[0], self.width_m[own], self.thickness_m) if own.any() else None
+            thin = self.properties.resistivity(names[0], self.width_m[own], self.thickness_m) if own.any() else None
             if thin is not None:
                 bulk.value[own], bulk.low[own], bulk.high[own] = thin.value, thin.low, thin.high
         return bulk
@@ -155,7 +155,7 @@ class Sample:
         rho = self.resistivity()
         for m, names in enumerate(self.candidates):
             metal, own = materials.find(names[0]).name, self.phase == m
-            if metal in size_effect.metals() and not self.library.is_set(metal, "thermal_conductivity_w_mk"):
+            if metal in size_effect.metals() and not self.properties.is_set(metal, "thermal_conductivity_w_mk"):
                 for mine, other in ((table.value, rho.value), (table.low, rho.high), (table.high, rho.low)):
                     mine[own] = np.minimum(mine[own], size_effect.thermal_conductivity(metal, other[own]))
         return table

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from chipmap import InputError, materials, size_effect
-from chipmap.library import Library, Sample
+from chipmap.properties import Library, Sample
 
 
 def sample(settings=(), thickness_m=None, width=(50e-9, 1e-6, 1e-6)):
@@ -61,7 +61,7 @@ def test_the_size_effect_gives_way_to_the_user():
     np.testing.assert_array_equal(set_outright.value[:2], 2e-8)
     smooth = sample(["Cu.specularity=1", "Cu.reflection=0"], 90e-9)
     assert smooth.resistivity().value[0] == pytest.approx(size_effect.metals()["Cu"].resistivity_ohm_m)
-    rows = {row["property"]: row for row in smooth.library.report()}
+    rows = {row["property"]: row for row in smooth.properties.report()}
     assert rows["thin film: specularity"]["source"] == "user" and rows["thin film: mean_free_path_nm"]["source"].startswith("Gall16")
 
 
