@@ -18,6 +18,8 @@ import pandas as pd
 import scipy.sparse
 
 from gridmap import tables
+from gridmap.factors import WEATHER, by_state
+from gridmap.rating import available_mw, running
 
 RELEASED = 0.5                  # of a month's water
 DAY_BEGINS = 12                 # hour, UTC
@@ -53,18 +55,16 @@ def interconnects(inputs):
 
 def net_load(inputs, side, count):
     """(I, T) MW over all hours of the demand: demand less what wind and sun give of the capacity in service."""
-    from gridmap import supply
-
     fold = scipy.sparse.csr_array((np.ones(len(side)), (side, np.arange(len(side)))), shape=(count, len(side)))
     load = (fold @ inputs.demand.weights) @ inputs.demand.hourly
-    plants = inputs.plants[(inputs.plants["region"] >= 0) & supply.running(inputs.plants)]
+    plants = inputs.plants[(inputs.plants["region"] >= 0) & running(inputs.plants)]
     kind = plants["technology"].map(tables.fact("technologies").set_index("technology")["kind"])
-    for source in supply.WEATHER:
+    for source in WEATHER:
         units = plants[kind.eq(source)]
         states, column = np.unique(units["state"].to_numpy(str), return_inverse=True)
         fleet = scipy.sparse.csr_array((units["summer_mw"].to_numpy(float), (column, side[units["region"]])), shape=(len(states), count))
         if len(states):
-            load = load - (supply._by_state(inputs.weather, source, inputs.demand.hours, states) @ fleet).T
+            load = load - (by_state(inputs.weather, source, inputs.demand.hours, states) @ fleet).T
     return load
 
 
@@ -112,13 +112,11 @@ def _storage(inputs, hours, net, unit, held_h, charge_mwh, count):
 
 def _firm(inputs, hour, count):
     """(I,) MW that the plants of each interconnect give besides wind, sun and storage."""
-    from gridmap import supply
-
     side, _ = interconnects(inputs)
     plants = inputs.plants
     kind = plants["technology"].map(tables.fact("technologies").set_index("technology")["kind"]).to_numpy()
-    firm = (plants["region"] >= 0).to_numpy() & ~np.isin(kind, (*supply.WEATHER, "storage"))
-    return np.bincount(side[plants["region"].to_numpy()[firm]], supply.available_mw(inputs, hour, "effective").mw[firm], count)
+    firm = (plants["region"] >= 0).to_numpy() & ~np.isin(kind, (*WEATHER, "storage"))
+    return np.bincount(side[plants["region"].to_numpy()[firm]], available_mw(inputs, hour, "effective").mw[firm], count)
 
 
 def _ranks(net):

@@ -10,6 +10,7 @@ import pandas as pd
 from gridmap import (
     InputError,
     demand,
+    factors,
     grids,
     ledger,
     limits,
@@ -18,7 +19,6 @@ from gridmap import (
     overlay,
     regions,
     registries,
-    supply,
     tables,
 )
 from gridmap import loads as large
@@ -40,7 +40,7 @@ class Inputs:
     regions: GeoDataFrame[region_id, name, state, interconnect, zone, geometry] in EPSG:4326; row = region number.
     plants: one row a generator, see `read_plants`; `region` is set by `repair.repair`.
     demand: demand.Demand. corridors: see limits.build. lines: GeoDataFrame for display, or None.
-    places: addresses of plants by plant_id, or None. weather: supply.Weather. outages: supply.Outages.
+    places: addresses of plants by plant_id, or None. weather: factors.Weather. outages: factors.Outages.
     report: the repair report (ledger.COLUMNS). account: where every MW went, None before repair.
     beside: with own lines what limits they make beside the given ones, `line_limits.beside`. substations: `line_files.read_substations`, or None. interfaces:
     limits between groups, `nested.Interfaces`, or None. files: every file read. sources: `ledger.Ledger.sources`. truncated: why the lines are not the whole grid, or "". own_lines: whether the user gave them.
@@ -82,7 +82,7 @@ def load(config=None):
     places = read_places(files.path("places"), files.columns("places"), book) if eia or "places" in files.own else None
     if eia or "hydro" in files.own:
         plants = with_hydro(plants, files.path("hydro"), book, files.columns("hydro"))
-    weather, outages, read = supply.read_factors(files.own, book)
+    weather, outages, read = factors.read_factors(files.own, book)
     files.read += read
     loads, spread = _demand(files, ground, plants, book)
     by_lines, beside = config is not None and config.limits_from == "lines", None

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from national import repaired
 
-from gridmap import budgets, config, supply, tables
+from gridmap import budgets, config, rating, supply, tables
 from gridmap.capacity import BASES
 
 
@@ -16,8 +16,8 @@ def july():
     hours = inputs.demand.hours[inputs.demand.hours.month == 7]
     kind = inputs.plants["technology"].map(tables.fact("technologies").set_index("technology")["kind"])
     rows = (kind.isin(budgets.KINDS) & (inputs.plants["region"] >= 0)).to_numpy()
-    available = supply.available_mw(inputs, hours[0], "budgeted").mw[rows]
-    rated = supply.rated_mw(inputs.plants, hours[0], "budgeted").mw[rows]
+    available = rating.available_mw(inputs, hours[0], "budgeted").mw[rows]
+    rated = rating.rated_mw(inputs.plants, hours[0], "budgeted").mw[rows]
     return inputs, hours, budgets.shares(inputs, hours, inputs.plants[rows], available, rated), inputs.plants[rows], available, rated
 
 

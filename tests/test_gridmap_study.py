@@ -31,8 +31,8 @@ def folder(tmp_path_factory):
 
 def every_state():
     """(5,) hours short and MWh by region, from the 16 states of the four plants and the bundled outage tables."""
-    from gridmap import supply
-    rates, month = supply.bundled_outages()[0], 7
+    from gridmap import factors
+    rates, month = factors.bundled_outages()[0], 7
     plants = [(place, mw, technology) for (_, _, _, mw, *_), place, technology in zip(
         small_grid.PLANTS, "AACE", ("nuclear", "coal", "oil", "geothermal"), strict=True)]
     names = list(small_grid.DEMAND)

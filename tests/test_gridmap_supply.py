@@ -9,7 +9,7 @@ import pytest
 import small_grid
 from national import loaded, repaired
 
-from gridmap import InputError, capacity, supply, tables
+from gridmap import InputError, capacity, factors, supply, tables
 from gridmap.capacity import BASES, Capacity
 
 PEAK = "2023-07-27T22:00Z"
@@ -75,10 +75,10 @@ def test_no_sun_at_night_and_no_day_is_shifted():
 
 
 def test_a_state_without_wind_takes_the_mean_of_the_others():
-    factors = loaded().weather.at("wind", [pd.Timestamp("2023-07-27 22:00")])[0]
+    share = loaded().weather.at("wind", [pd.Timestamp("2023-07-27 22:00")])[0]
     florida = loaded().weather.states.get_loc("FL")
     others = pd.read_parquet(tables.DATA / "wind_cf.parquet")
-    assert 0 < factors[florida] < 1 and factors[florida] == pytest.approx(gives({"technology": "wind", "state": "FL"}) / 90)
+    assert 0 < share[florida] < 1 and share[florida] == pytest.approx(gives({"technology": "wind", "state": "FL"}) / 90)
     assert others.min(axis=None) >= 0
 
 
@@ -188,27 +188,27 @@ def test_unknown_basis_is_refused():
 def test_own_profiles(tmp_path):
     rows = [(f"2023-07-27T{h:02d}:00Z", s, st, f) for h in (21, 22) for s, st, f in (("wind", "CO", 0.5), ("solar", "CO", 0.25), ("solar", "TX", 0.75))]
     small_grid.rows(tmp_path / "profiles.csv", "hour_utc,source,state,capacity_factor", rows)
-    weather = supply.read_weather(tmp_path / "profiles.csv")
+    weather = factors.read_weather(tmp_path / "profiles.csv")
     own = replace(inputs({"technology": "wind", "state": "TX"}, {"technology": "solar", "state": "TX"}), weather=weather)
     assert supply.unit_supply(own, PEAK).mw.tolist() == [45.0, 67.5]
     with pytest.raises(InputError, match="no hour for 2023-07-28"):
         supply.unit_supply(own, "2023-07-28T00:00Z")
     small_grid.rows(tmp_path / "high.csv", "hour_utc,source,state,capacity_factor", [("2023-07-27T22:00Z", "wind", "CO", 1.5)])
     with pytest.raises(InputError, match=r"high.csv: row 1: capacity factor 1.5"):
-        supply.read_weather(tmp_path / "high.csv")
+        factors.read_weather(tmp_path / "high.csv")
 
 
 def test_own_outages(tmp_path):
     rows = [(t, 0.1, 0.2) for t in tables.fact("technologies")["technology"]]
     small_grid.rows(tmp_path / "outages.csv", "technology,forced,scheduled", rows)
-    own = replace(inputs({}), outages=supply.own_outages(tmp_path / "outages.csv"))
+    own = replace(inputs({}), outages=factors.own_outages(tmp_path / "outages.csv"))
     assert supply.unit_supply(own, PEAK).mw[0] == pytest.approx(90 * 0.9 * 0.8)
     small_grid.rows(tmp_path / "short.csv", "technology,forced,scheduled", rows[1:])
     with pytest.raises(InputError, match="short.csv: no outage rate for nuclear"):
-        supply.own_outages(tmp_path / "short.csv")
+        factors.own_outages(tmp_path / "short.csv")
     small_grid.rows(tmp_path / "high.csv", "technology,forced,scheduled", [("coal", 7, 0)])
     with pytest.raises(InputError, match=r"high.csv: row 1 \(coal\): forced outage 7"):
-        supply.own_outages(tmp_path / "high.csv")
+        factors.own_outages(tmp_path / "high.csv")
 
 
 def test_months_of_summer_ratings():

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from gridmap import InputError, supply, tables
+from gridmap import InputError, factors, rating, supply, tables
 from gridmap.adequacy import temperature
 from gridmap.adequacy.system import REPAIR_H, System
 
@@ -39,7 +39,7 @@ def system_of(inputs, hours, repair_h=REPAIR_H, storage="auto", celsius=None):
     first = inputs.demand.row(hours[0])
     names = inputs.regions["region_id"].astype(str).to_numpy()
     kind = inputs.plants["technology"].map(tables.fact("technologies").set_index("technology")["kind"])
-    placed, moving = inputs.plants["region"] >= 0, kind.isin(supply.WEATHER)
+    placed, moving = inputs.plants["region"] >= 0, kind.isin(factors.WEATHER)
     stored = kind.eq("storage") & (storage == "hours")
     part = lambda rows: replace(inputs, plants=inputs.plants[rows].rename_axis("stream").reset_index())  # noqa: E731
     firm, stores, fleets = part(placed & ~moving & ~stored), part(placed & stored), part(placed & moving)
@@ -82,7 +82,7 @@ def monthly_mw(inputs, hours, held=True):
     begin = np.flatnonzero(np.diff(month, prepend=month[0] - 1))
     rows = []
     for hour in hours[begin]:
-        rated = supply.rated_mw(inputs.plants, hour, BASIS).mw
+        rated = rating.rated_mw(inputs.plants, hour, BASIS).mw
         scheduled = inputs.plants["technology"].map(inputs.outages.scheduled[hour.month]).to_numpy(float)
         rows.append(rated * (1 - scheduled) * (supply.energy_share(inputs, hour, rated) if held else 1.0))
     return pd.DataFrame(rows, index=begin, columns=inputs.plants.index.astype(str))
