@@ -271,14 +271,15 @@ def _carry(order, parent, load, across, down):
         if p < 0 or load[n] == 0:
             continue
         i, j = n // columns, n % columns
-        if p == n + 1:
-            across[i, j + 1] += load[n]
-        elif p == n - 1:
-            across[i, j] -= load[n]
-        elif p > n:
+        # rows first: in a picture one pixel wide the next pixel is the one below
+        if p == n + columns:
             down[i + 1, j] += load[n]
-        else:
+        elif p == n - columns:
             down[i, j] -= load[n]
+        elif p > n:
+            across[i, j + 1] += load[n]
+        else:
+            across[i, j] -= load[n]
         load[p] += load[n]
 
 

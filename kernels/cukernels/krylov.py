@@ -54,6 +54,8 @@ def conjugate_gradients(apply, precondition, b, x=None, tolerance=1e-8, start=No
     _shorten(r, scale, short)
     z = precondition(short)
     rz = _dot(short, z) / scale**2
+    if ((rz == 0) & (largest > 0)).any():
+        raise NotConverged("the preconditioner returns nothing for what is left to solve: properties differ by more than single precision holds")
     gained, done, error, before = np.zeros(len(x)), np.zeros(len(x), bool), np.abs(rz), None
     for iteration in range(limit + 1):
         if not np.isfinite(rz).all() or (rz[~done] < 0).any():

@@ -58,7 +58,7 @@ class Multigrid:
             shape = tuple((n + 1) // 2 for n in shape)
             self.levels[-1].weight = weight.astype(np.float32)
             self.levels.append(make_level(shape, periodic, c, reaction))
-        self.direct = xp.asarray(dense_inverse(to_host(c), to_host(reaction), shape, periodic), np.float32)
+        self.direct = xp.asarray(dense_inverse(to_host(c), to_host(reaction), shape, periodic))
 
     def __call__(self, b):
         """One step from zero: (S, NY, NX) float32 padded in (zero where there is no unknown) and out, pads refreshed.
@@ -95,7 +95,7 @@ class Multigrid:
     def _direct(self, b):
         level = self.levels[-1]
         x = scratch(level, "x", b.shape, b)
-        flat = array_module(b).ascontiguousarray(interior(b)).reshape(len(b), -1)
+        flat = interior(b).astype(np.float64).reshape(len(b), -1)
         interior(x)[...] = (flat @ self.direct).reshape(len(b), *level.shape)
         return wrap(x, level.periodic)
 
