@@ -44,6 +44,11 @@ class Boundaries:
     until: str | None = None
     uniform: bool = False
 
+    def __post_init__(self):
+        for name, value, unit in (("voltage", self.voltage, "V"), ("temperature change", self.temperature_change, "K")):
+            if not np.isfinite(value):
+                raise InputError(f"{name} {value}: give a finite number, {unit}")
+
 
 def chosen(text):
     """("heat", "current", ...) of "heat,current" or "all"; InputError for what is no physics."""

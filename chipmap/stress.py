@@ -13,6 +13,8 @@ from cukernels.elastic import divergence, elasticity, interior, solve, strain
 from cukernels.rigid import RigidMultigrid
 from cukernels.threads import in_pieces
 
+from chipmap import InputError, inputs
+
 SIDES = {"top": np.s_[:, 0], "bottom": np.s_[:, -1], "left": np.s_[:, :, 0], "right": np.s_[:, :, -1]}
 TOLERANCE = 1e-8
 ROWS = 32
@@ -53,13 +55,15 @@ def effective_stiffness(E, nu, dx=1.0, dy=1.0, plane="strain", alpha=None, bound
     Raises ValueError for a property or a boundary out of range, NotConverged where the solver stops early.
     """
     if boundary not in ("periodic", "displacement", "traction"):
-        raise ValueError(f"boundary {boundary!r} is unknown: use periodic, displacement or traction")
+        raise InputError(f"boundary {boundary!r} is unknown: use periodic, displacement or traction")
     if boundary != "periodic":
         if alpha is not None:
-            raise ValueError("the expansion needs the periodic boundary: leave alpha out, or the boundary")
+            raise InputError("the expansion needs the periodic boundary: leave alpha out, or the boundary")
         return _uniform(E, nu, dx, dy, plane, boundary)
+    E, nu, (dx, dy) = inputs.modulus(E), inputs.numbers(nu, "Poisson's ratio"), inputs.pixel(dx, dy)
+    alpha = alpha if alpha is None else inputs.field(alpha, E.shape, "expansion")
     xp = array_module(E, nu)
-    height, width = np.shape(E)
+    height, width = E.shape
     repeat = [2 if n == 1 else 1 for n in np.shape(E)]  # a circle needs two nodes
     E, nu = xp.tile(xp.asarray(E), repeat), nu if np.ndim(nu) == 0 else xp.tile(xp.asarray(nu), repeat)
     alpha = alpha if alpha is None or np.ndim(alpha) == 0 else xp.tile(xp.asarray(alpha), repeat)
@@ -80,8 +84,9 @@ def effective_stiffness(E, nu, dx=1.0, dy=1.0, plane="strain", alpha=None, bound
 
 def _uniform(E, nu, dx, dy, plane, boundary):
     """`Stiffness` under a uniform strain, or a uniform stress, on all four sides."""
+    E, nu, (dx, dy) = inputs.modulus(E), inputs.numbers(nu, "Poisson's ratio"), inputs.pixel(dx, dy)
     xp = array_module(E, nu)
-    lam, mu = plane_moduli(xp.asarray(E), nu, plane)
+    lam, mu = plane_moduli(E, nu, plane)
     unit = xp.broadcast_to(xp.eye(3)[:, :, None, None], (3, 3, *lam.shape))
     if boundary == "displacement":
         operator, given = elasticity(lam, mu, dx, dy, fixed=_held(xp, lam.shape, tuple(SIDES))), _stress(lam, mu, unit)
@@ -91,7 +96,7 @@ def _uniform(E, nu, dx, dy, plane, boundary):
     else:
         edge = xp.concatenate([mu[0], mu[-1], mu[:, 0], mu[:, -1]])
         if not bool((edge > 0).all()):
-            raise ValueError("a uniform stress can't act on a side with voids: use the periodic or the displacement boundary")
+            raise InputError("a uniform stress can't act on a side with voids: use the periodic or the displacement boundary")
         # in the unit of the stiffest pixel, so that displacements are of the order of a pixel
         scale = float(mu.max())
         operator = elasticity(lam, mu, dx, dy)
@@ -107,6 +112,7 @@ class Solid:
     """A picture of elastic properties with its held sides; set up once, for any number of loads. Arguments as of `thermal_stress`."""
 
     def __init__(self, E, nu, dx=1.0, dy=1.0, plane="strain", fixed=()):
+        E, nu, (dx, dy) = inputs.modulus(E), inputs.numbers(nu, "Poisson's ratio"), inputs.pixel(dx, dy)
         self.lam, self.mu = plane_moduli(E, nu, plane)
         self.E, self.nu, self.plane = E, nu, plane
         self.operator = elasticity(self.lam, self.mu, dx, dy, fixed=_held(array_module(self.lam), self.lam.shape, fixed))
@@ -115,7 +121,8 @@ class Solid:
     def thermal_stress(self, alpha, temperature_change, tolerance=TOLERANCE):
         """`Stress` under a change of temperature, as of `thermal_stress`."""
         xp = array_module(self.lam)
-        E, nu = xp.asarray(self.E), xp.asarray(self.nu)
+        E, nu = self.E, self.nu
+        alpha, temperature_change = inputs.field(alpha, E.shape, "expansion"), inputs.field(temperature_change, E.shape, "temperature change")
         free = _free_stress(E, nu, alpha, temperature_change, self.plane)
         load = divergence(self.operator, free[None])
         if self._multigrid is None:
@@ -157,12 +164,12 @@ def thermal_stress(E, nu, alpha, temperature_change, dx=1.0, dy=1.0, plane="stra
 def plane_moduli(E, nu, plane):
     """The two Lame moduli of plane elasticity, (H, W) each; 0 where E is 0."""
     xp = array_module(E, nu)
-    E, nu = xp.asarray(E, np.float64), xp.asarray(nu, np.float64)
+    E, nu = inputs.numbers(E, "Young's modulus"), inputs.numbers(nu, "Poisson's ratio")
     nu = xp.broadcast_to(nu, E.shape) if nu.ndim == 0 else nu
     if plane not in ("strain", "stress"):
-        raise ValueError(f"plane {plane!r} is unknown: use strain or stress")
+        raise InputError(f"plane {plane!r} is unknown: use strain or stress")
     if E.ndim != 2 or E.shape != nu.shape:
-        raise ValueError(f"E and nu have shapes {E.shape} and {nu.shape}: give one number a pixel, (H, W) each")
+        raise InputError(f"E and nu have shapes {E.shape} and {nu.shape}: give one number a pixel, (H, W) each")
     solid = E != 0
     _check(xp.isfinite(E) & (E >= 0), E, "Young's modulus is negative or not a number", "give numbers >= 0, 0 for a void")
     _check(((nu > -1) & (nu < 0.5)) | ~solid, nu, "Poisson's ratio is outside -1 .. 0.5", "bilinear elements need a compressible material")
@@ -184,7 +191,7 @@ def _rounding(stress, operator):
 def _check(good, values, what, remedy):
     if not bool(good.all()):
         row, column = (int(n) for n in np.unravel_index(int((~good).argmax()), good.shape))
-        raise ValueError(f"{what} at row {row}, column {column} ({float(values[row, column]):g}): {remedy}")
+        raise InputError(f"{what} at row {row}, column {column} ({float(values[row, column]):g}): {remedy}")
 
 
 def _free_stress(E, nu, alpha, temperature_change, plane):
@@ -194,7 +201,7 @@ def _free_stress(E, nu, alpha, temperature_change, plane):
     nu = xp.where(solid, xp.asarray(nu), 0.0)
     pressure = xp.where(solid, E * alpha * temperature_change, 0.0) / (1 - 2 * nu if plane == "strain" else 1 - nu)
     if pressure.shape != E.shape or not bool(xp.isfinite(pressure).all()):
-        raise ValueError("expansion or temperature change is not a number, or not one a pixel: check alpha and temperature_change")
+        raise InputError("expansion or temperature change is not a number, or not one a pixel: check alpha and temperature_change")
     return xp.stack([pressure, pressure, xp.zeros_like(pressure)])
 
 
@@ -207,10 +214,10 @@ def _stress(lam, mu, e):
 
 def _held(xp, shape, sides):
     held = xp.zeros((2, shape[0] + 1, shape[1] + 1), bool)
-    for text in (sides,) if isinstance(sides, str) else sides:
-        side, _, direction = text.partition(" ")
+    for text in (sides,) if isinstance(sides, str) else sides or ():
+        side, _, direction = str(text).partition(" ")
         if side not in SIDES or direction not in ("", "x", "y"):
-            raise ValueError(f"fixed side {text!r} is unknown: use left, right, top or bottom, alone or with x or y")
+            raise InputError(f"fixed side {text!r} is unknown: use left, right, top or bottom, alone or with x or y")
         for n, name in enumerate("xy"):
             if direction in ("", name):
                 held[n:n + 1][SIDES[side]] = True

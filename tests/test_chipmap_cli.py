@@ -142,6 +142,13 @@ def test_what_is_not_ours_is_not_overwritten(tmp_path, kind):
     assert (out / "thesis.tex" if kind == "folder" else out).read_text() == "precious"
 
 
+def test_a_folder_that_can_not_be_made(tmp_path):
+    (tmp_path / "file").write_text("precious")
+    result = run(picture(tmp_path / "a.png"), "-o", tmp_path / "file" / "deeper" / "out", "--pixel-size", "2nm")
+    assert result.exit_code == 2 and result.stderr.startswith("Error: ") and "choose another -o" in result.stderr
+    assert (tmp_path / "file").read_text() == "precious"
+
+
 def test_folders_of_killed_runs_are_cleared_and_those_of_living_ones_are_not(tmp_path):
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
@@ -162,7 +169,10 @@ def test_folders_of_killed_runs_are_cleared_and_those_of_living_ones_are_not(tmp
                                          (("--physics", "charge", "--conductors", "9999,0"), "no object"),
                                          (("--terminals", "left,left"), "named twice"), (("--terminals", "left,9999"), "nor an object"),
                                          (("--set", "Cu.resistivity=-1"), "not below zero"), (("--set", "Cu.resistivity=nan"), "finite"),
-                                         (("--physics", "coupled", "--cold", "front"), "front"),
+                                         (("--physics", "coupled", "--cold", "front"), "front"), (("--physics", "coupled", "--voltage", "nan"), "finite number, V"),
+                                         (("--physics", "stress", "--temperature-change", "inf"), "finite number, K"),
+                                         (("--physics", "stress", "--set", "SiO2.poisson_ratio=0.5"), "outside -1 .. 0.5"),
+                                         (("--physics", "stress", "--set", "SiO2.youngs_modulus=0", "--set", "Cu.youngs_modulus=0"), "all void"),
                                          (("--terminals", "left,top"), "meets no conductor"), (("--physics", "stress", "--fixed", "middle"), "middle")])
 def test_bad_physics(tmp_path, words, told):
     refused(run(picture(tmp_path / "a.png"), "-o", tmp_path / "out", "--pixel-size", "2nm", "--legend", "bright=Cu dark=SiO2", *words), tmp_path / "out", told)

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from cukernels.backend import NotConverged
 
-from chipmap.solve import capacitance, conductance, effective_conductivity, effective_stiffness, resistance, thermal_stress
+from chipmap.solve import (
+    capacitance,
+    conductance,
+    effective_conductivity,
+    effective_stiffness,
+    resistance,
+    thermal_stress,
+)
 
 EPSILON_0 = 8.8541878128e-12
 

@@ -12,6 +12,8 @@ from cukernels.krylov import conjugate_gradients
 from cukernels.multigrid import Multigrid
 from cukernels.stencil import PAD, apply, check_conductivity, conduction, conducts, embed, gradient, interior, powers
 
+from chipmap import InputError, inputs
+
 from .confidence import CORRELATED, Doubtful, sampled
 from .flux import periodic_bound, terminal_bound
 from .layers import are_elements, corner_forces, mean_flux
@@ -165,7 +167,7 @@ class Conductor:
         cukernels' NotConverged where the iteration stalls.
         """
         if values is None and sources is None:
-            raise ValueError("nothing drives the conductor: give values at fixed nodes or sources")
+            raise InputError("nothing drives the conductor: give values at fixed nodes or sources")
         driven = None if values is None else self._driven(values, start, tolerance)
         fed = None if sources is None else self._fed(sources, tolerance)
         both = [part for part in (driven, fed) if part is not None]
@@ -187,12 +189,12 @@ class Conductor:
 
     def _fed(self, sources, tolerance):
         if bool((sources != 0)[..., self.floating].any()):
-            raise ValueError("a source stands on an insulator or an island without a fixed node: move it or join the island")
+            raise InputError("a source stands on an insulator or an island without a fixed node: move it or join the island")
         b = embed(sources.astype(np.float64) / self._scale, (False, False)) * self.operator.free
         if not bool(self.fixed.any()) and self.operator.reaction.size == 0:
             total, size = abs(b.sum(axis=(1, 2))), abs(b).sum(axis=(1, 2))
             if bool((total > 1e-9 * size).any()):
-                raise ValueError("sources do not cancel and no node is fixed: what goes in has no way out, fix a node")
+                raise InputError("sources do not cancel and no node is fixed: what goes in has no way out, fix a node")
         return conjugate_gradients(self._apply, self._precondition, self._average(b), None, tolerance)
 
     def inflow(self, potential):
@@ -226,10 +228,10 @@ def conductance(k, axis=0, dx=1.0, dy=1.0, tolerance=TOLERANCE, confidence=None,
     Raises ValueError for a bad k, size or axis; cukernels' NotConverged where the iteration stalls. NumPy or CuPy.
     """
     if axis not in (0, 1):
-        raise ValueError(f"axis {axis} is unknown: use 0 (top to bottom) or 1 (left to right)")
+        raise InputError(f"axis {axis} is unknown: use 0 (top to bottom) or 1 (left to right)")
+    k, (dx, dy), tolerance = inputs.conductivity(k), inputs.pixel(dx, dy), inputs.tolerance(tolerance)
+    inputs.draws(samples, correlated)
     xp = array_module(k)
-    k = xp.asarray(k, np.float64)
-    check_conductivity(k)
     elements = are_elements(k)
     rows, columns = k.shape[-2:]
     shape = rows + 1, columns + 1
@@ -274,16 +276,16 @@ def effective_conductivity(k, dx=1.0, dy=1.0, tolerance=TOLERANCE, boundary="per
     confidence, samples, correlated, seed: as of `conductance`, for `.sigma`; with the periodic boundary.
     Raises as `conductance`. NumPy or CuPy; the tensor is NumPy.
     """
+    k, (dx, dy), tolerance = inputs.conductivity(k), inputs.pixel(dx, dy), inputs.tolerance(tolerance)
+    inputs.draws(samples, correlated)
     xp = array_module(k)
-    k = xp.asarray(k, np.float64)
-    check_conductivity(k)
     if confidence is not None:
         _numbers_only(k)
     if boundary not in ("periodic", "gradient", "flux"):
-        raise ValueError(f"boundary {boundary!r} is unknown: use periodic, gradient or flux")
+        raise InputError(f"boundary {boundary!r} is unknown: use periodic, gradient or flux")
     if boundary != "periodic":
         if confidence is not None:
-            raise ValueError("a confidence map needs the periodic boundary: leave one of the two out")
+            raise InputError("a confidence map needs the periodic boundary: leave one of the two out")
         return _uniform(xp, k, dx, dy, tolerance, boundary)
     found, flux = _periodic(xp, k, dx, dy, tolerance)
     if confidence is None:
@@ -302,9 +304,6 @@ def _periodic(xp, k, dx, dy, tolerance):
     k = xp.tile(k, [1] * (k.ndim - 2) + [2 if n == 1 else 1 for n in k.shape[-2:]])  # a circle needs two nodes
     check_conductivity(k)
     scale = float(k.max())
-    if scale == 0:
-        nothing = xp.zeros((2, height, width))
-        return Effective(np.zeros((2, 2)), 0, nothing, lambda: np.zeros((2, 2))), lambda: xp.zeros((2, 2, height, width))
     k, whole = k / scale, k
     operator = conduction(k, dx, dy, (True, True))
     area = dx * dy * k.shape[-2] * k.shape[-1]
@@ -346,7 +345,7 @@ def _uniform(xp, k, dx, dy, tolerance, boundary):
         value = (energy + energy.T) / 2
         return Effective(value, solved.iterations, (solved.potential - xp.where(solved.floating, 0, ramps))[:, :-1, :-1], lambda: None)
     if not bool(conducts(k).all()):
-        raise ValueError("a uniform flux can't leave through insulating pixels: use the periodic or the gradient boundary for pictures with voids")
+        raise InputError("a uniform flux can't leave through insulating pixels: use the periodic or the gradient boundary for pictures with voids")
     # one unit of mean flux along x, and along y: half a pixel's side of it at each node of a side, at its ends a quarter
     sources = xp.zeros((2, *shape))
     for i in (0, 1):
@@ -371,7 +370,7 @@ def _element_ramps(xp, k, dx, dy):
 
 def _numbers_only(k):
     if are_elements(k):
-        raise ValueError("a confidence map needs one conductivity a pixel: its edges are where that changes")
+        raise InputError("a confidence map needs one conductivity a pixel: its edges are where that changes")
 
 
 def _ramps(xp, flux, dx, dy):

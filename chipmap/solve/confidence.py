@@ -11,6 +11,7 @@ from cukernels.backend import to_host
 from cukernels.components import pieces
 from cukernels.philox import normal
 
+from chipmap import InputError, inputs
 from chipmap.measure.edges import REACH, _moved, _room, find_edges, moved_tensors, smooth
 
 CORRELATED = 8.0    # pixels along an edge over which it is displaced as one, unless told otherwise
@@ -26,9 +27,9 @@ class Doubtful:
     """
 
     def __init__(self, k, confidence, dx, dy, perfect=None, correlated=CORRELATED):
-        self.k, confidence = np.asarray(to_host(k), np.float64), np.asarray(to_host(confidence), np.float64)
+        self.k, confidence = np.asarray(to_host(k), np.float64), inputs.numbers(to_host(confidence), "confidence")
         if confidence.shape != self.k.shape or not ((confidence >= 0) & (confidence <= 1)).all():
-            raise ValueError(f"confidence must be one number from 0 to 1 a pixel, {self.k.shape}: it has shape {confidence.shape}")
+            raise InputError(f"confidence must be one number from 0 to 1 a pixel, {self.k.shape}: it has shape {confidence.shape}")
         self.perfect = np.zeros(self.k.shape, bool) if perfect is None else to_host(perfect) > 0
         kind = np.unique(np.where(self.perfect, -1.0, self.k), return_inverse=True)[1].reshape(self.k.shape)
         objects = pieces(kind.astype(np.int32), background=None)[0] - 1

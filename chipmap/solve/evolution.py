@@ -12,6 +12,8 @@ import numpy as np
 from cukernels.backend import NotConverged, array_module
 from cukernels.stencil import apply, conduction, embed, interior
 
+from chipmap import InputError
+
 from .conduction import Conductor
 
 _GAMMA = 1 - 0.5**0.5
@@ -44,11 +46,11 @@ def transient(conductivity, capacity, source: Callable, times, dx=1.0, dy=1.0, f
     xp = array_module(conductivity, capacity)
     times = np.asarray(times, np.float64)
     if times.ndim != 1 or not times.size or not (np.diff(times, prepend=0) > 0).all():
-        raise ValueError("times must rise from above 0: give the moments whose temperature is wanted")
+        raise InputError("times must rise from above 0: give the moments whose temperature is wanted")
     body = _Body(xp.asarray(conductivity), xp.asarray(capacity), dx, dy, fixed, film)
     now = xp.zeros(body.shape) if start is None else xp.asarray(start).astype(np.float64)
     if now.shape != body.shape:
-        raise ValueError(f"start has shape {now.shape}: give one temperature a node, {body.shape}")
+        raise InputError(f"start has shape {now.shape}: give one temperature a node, {body.shape}")
     first, kept, steps, rejected, largest, at, h = now, [], [], 0, 0.0, 0.0, None
     for until in sorted({float(t) for t in (*times, *breaks) if 0 < t <= times[-1]}):
         # from a jump of the source on with small steps, else with those that have been good
@@ -84,7 +86,7 @@ class _Body:
         self.operator = conduction(k, dx, dy, (False, False), None, film)
         self.shape = self.operator.shape
         if capacity.shape != k.shape or not bool((capacity >= 0).all() & self.xp.isfinite(capacity).all()):
-            raise ValueError(f"capacity must be finite, >= 0 and one number a pixel, {k.shape}: it has shape {capacity.shape}")
+            raise InputError(f"capacity must be finite, >= 0 and one number a pixel, {k.shape}: it has shape {capacity.shape}")
         self.capacity = self.xp.zeros(self.shape)
         for i in (0, 1):
             for j in (0, 1):

@@ -7,6 +7,8 @@ from functools import cached_property
 import numpy as np
 from cukernels.backend import array_module, to_host
 
+from chipmap import InputError, inputs
+
 from .conduction import TOLERANCE, Conductor
 from .flux import source_bound
 
@@ -48,16 +50,20 @@ def thermal_resistance(conductivity, junction, dx=1.0, dy=1.0, cold=("bottom",),
     Raises ValueError where a side is unknown or in both, the junction has no pixel, lies in insulating ones or touches no
     path to a side, and as `Conductor`; cukernels' NotConverged where the iteration stalls. NumPy or CuPy.
     """
-    xp = array_module(conductivity, junction)
-    k, junction = xp.asarray(conductivity, np.float64), xp.asarray(junction).astype(bool)
+    k, (dx, dy), tolerance = inputs.conductivity(conductivity), inputs.pixel(dx, dy), inputs.tolerance(tolerance)
+    xp = array_module(k, junction)
+    junction, cold = xp.asarray(junction), (cold,) if isinstance(cold, str) else cold
+    if junction.dtype.kind not in "biuf" or not bool(((junction == 0) | (junction == 1)).all()):
+        raise InputError(f"the junction holds more than 0 and 1: give one flag a pixel, {k.shape}")
+    junction = junction.astype(bool)
     if junction.shape != k.shape or not bool(junction.any()):
-        raise ValueError(f"the junction has shape {junction.shape} and {int(junction.sum())} pixels: give one flag a pixel, {k.shape}, at least one set")
+        raise InputError(f"the junction has shape {junction.shape} and {int(junction.sum())} pixels: give one flag a pixel, {k.shape}, at least one set")
     fixed, films = surroundings(xp, k.shape, dx, dy, cold, film)
     conductor = Conductor(k, dx, dy, fixed, film=films)
     power = junction / float(junction.sum())
     sources = spread(power)[None]
     if bool((k[junction] <= 0).any()) or bool((sources[0] > 0)[conductor.floating].any()):
-        raise ValueError("the junction lies in an insulator or on an island that no conducting pixels join to a cold or convecting side: "
+        raise InputError("the junction lies in an insulator or on an island that no conducting pixels join to a cold or convecting side: "
                          "name another side or pixels that conduct")
     solved = conductor.solve(sources=xp.where(fixed, 0, sources), tolerance=tolerance)
     u = solved.potential[0]
@@ -78,17 +84,17 @@ def surroundings(xp, shape, dx, dy, cold, film):
     film = {name: value for name, value in (film or {}).items() if value}
     for name in (*cold, *film):
         if name not in SIDES:
-            raise ValueError(f"side {name!r} is unknown: use {', '.join(SIDES)}")
+            raise InputError(f"side {name!r} is unknown: use {', '.join(SIDES)}")
     both = set(cold) & set(film)
     if both:
-        raise ValueError(f"side {min(both)} is cold and convects: choose one of the two")
+        raise InputError(f"side {min(both)} is cold and convects: choose one of the two")
     if not cold and not film:
-        raise ValueError("no side is cold or convects: heat that goes in has no way out, name a side")
+        raise InputError("no side is cold or convects: heat that goes in has no way out, name a side")
     nodes = tuple(n + 1 for n in shape)
     fixed, films = xp.zeros(nodes, bool), xp.zeros(nodes)
     for name, value in film.items():
         if not (np.isfinite(value) and value > 0):
-            raise ValueError(f"film coefficient {value} of the {name} side: give a finite number above zero")
+            raise InputError(f"film coefficient {value} of the {name} side: give a finite number above zero")
         share = xp.ones(nodes[1] if name in ("top", "bottom") else nodes[0])
         share[0] = share[-1] = 0.5
         films[SIDES[name]] += value * (dx if name in ("top", "bottom") else dy) * share

@@ -3,6 +3,8 @@
 import numpy as np
 from cukernels.backend import array_module
 
+from chipmap import InputError
+
 
 def laminate(first, second, share, normal):
     """Conductivity tensors (3, H, W), xx, yy, xy, of pixels that an interface cuts in two.
@@ -18,11 +20,11 @@ def laminate(first, second, share, normal):
     first, second = (xp.broadcast_to(xp.asarray(k, np.float64), share.shape) for k in (first, second))
     cut = (share > 0) & (share < 1)
     if share.ndim != 2 or normal.shape != (2, *share.shape) or not bool(((share >= 0) & (share <= 1)).all()):
-        raise ValueError(f"shares have shape {share.shape} and normals {normal.shape}: give a number from 0 to 1 a pixel, and (2, H, W)")
+        raise InputError(f"shares have shape {share.shape} and normals {normal.shape}: give a number from 0 to 1 a pixel, and (2, H, W)")
     length = xp.hypot(normal[0], normal[1])
     if not bool((xp.isfinite(length) & (length > 0) | ~cut).all()):
         row, column = np.unravel_index(int((~(length > 0) & cut).argmax()), cut.shape)
-        raise ValueError(f"the normal at row {row}, column {column} has no direction: every pixel that is cut needs one")
+        raise InputError(f"the normal at row {row}, column {column} has no direction: every pixel that is cut needs one")
     x, y = (xp.where(cut, part / xp.where(cut, length, 1), 0) for part in normal)
     return tensors(first, second, share, x * x, y * y, x * y)
 

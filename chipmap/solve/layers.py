@@ -20,6 +20,8 @@ layers stay as thick as they are.
 import numpy as np
 from cukernels.backend import array_module
 
+from chipmap import InputError
+
 SMEAR = 0.5                 # half width of the smearing in pixels, measured along the normal
 FLOOR = 1e-5                # of the best conductor of a pixel's layers: what an insulator among them counts as there
 LEAST = 0.1                 # cosine between the forces along the layers and the field that makes them
@@ -41,15 +43,15 @@ def layered(k, distance, dx=1.0, dy=1.0):
     xp = array_module(k)
     k, distance = xp.asarray(k, np.float64), xp.asarray(distance, np.float64)
     if k.ndim != 3 or distance.shape != (len(k) - 1, k.shape[1] + 1, k.shape[2] + 1):
-        raise ValueError(f"layers have shapes {k.shape} and {distance.shape}: give k (L + 1, H, W) and distances (L, H + 1, W + 1)")
+        raise InputError(f"layers have shapes {k.shape} and {distance.shape}: give k (L + 1, H, W) and distances (L, H + 1, W + 1)")
     if not bool((xp.isfinite(k) & (k >= 0)).all()):
-        raise ValueError("a layer's conductivity is negative or not a number: give finite numbers >= 0")
+        raise InputError("a layer's conductivity is negative or not a number: give finite numbers >= 0")
     cut = (k != k[0]).any(axis=0)
     corners = xp.stack([distance[:, i:i + k.shape[1], j:j + k.shape[2]][:, cut] for i, j in ((0, 0), (0, 1), (1, 0), (1, 1))])
     if not bool(xp.isfinite(corners).all() & (xp.diff(corners, axis=1) <= 0).all()):
-        raise ValueError("a distance is not a number, or rises from one interface to the next: give them in the order of the layers")
+        raise InputError("a distance is not a number, or rises from one interface to the next: give them in the order of the layers")
     if not bool((abs(xp.diff(corners[:, 0], axis=0)).max(axis=0, initial=0) > 0).all()):
-        raise ValueError("an interface is equally far from all corners of a pixel: give signed distances, negative on its one side")
+        raise InputError("an interface is equally far from all corners of a pixel: give signed distances, negative on its one side")
     out = even(k[0], dx, dy)
     out[:, cut] = elements(k[:, cut], corners, dx, dy)
     return out

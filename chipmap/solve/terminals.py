@@ -9,6 +9,8 @@ from cukernels.backend import array_module, to_host
 from cukernels.components import pieces
 from cukernels.stencil import conducts
 
+from chipmap import InputError, inputs
+
 from .conduction import TOLERANCE, Conductor
 from .confidence import CORRELATED, Doubtful
 from .flux import terminal_bound
@@ -107,10 +109,11 @@ def resistance(conductivity, terminals, dx=1.0, dy=1.0, tolerance=TOLERANCE, con
     Raises ValueError where terminals touch, one has no pixel or no path to any other, and as `Conductor`; cukernels'
     NotConverged where the iteration stalls. NumPy or CuPy; matrices are NumPy.
     """
+    inputs.draws(0, correlated)
     net = network(conductivity, terminals, dx, dy, tolerance)
     alone = np.flatnonzero(net.pairs.sum(axis=1) == 1)
     if alone.size:
-        raise ValueError(f"terminal {alone[0] + 1} is an island: no conducting pixels lead from it to another terminal; "
+        raise InputError(f"terminal {alone[0] + 1} is an island: no conducting pixels lead from it to another terminal; "
                          "join it or leave it out")
     value = _pairwise(net.upper, net.pairs)
     if confidence is None:
@@ -135,14 +138,16 @@ def capacitance(permittivity, conductors, dx=1.0, dy=1.0, floating=(), margin=0,
     Raises ValueError where conductors touch, one has no pixel, fewer than two are left, permittivity is not above zero,
     and as `Conductor`; cukernels' NotConverged where the iteration stalls. NumPy or CuPy; matrices are NumPy.
     """
+    permittivity, (dx, dy) = inputs.numbers(permittivity, "permittivity"), inputs.pixel(dx, dy)
+    inputs.draws(0, correlated)
     xp = array_module(permittivity, conductors)
-    permittivity, conductors = xp.asarray(permittivity, np.float64), xp.asarray(conductors)
+    conductors = xp.asarray(conductors)
     count = _count(conductors, permittivity, "conductor")
     kept = _kept(count, floating)
     void = ~(permittivity > 0) & (conductors == 0)
     if bool(void.any()):
         row, column = np.argwhere(to_host(void))[0]
-        raise ValueError(f"permittivity {float(permittivity[row, column])} at row {row}, column {column}: give numbers above zero, vacuum is 8.854e-12 F/m")
+        raise InputError(f"permittivity {float(permittivity[row, column])} at row {row}, column {column}: give numbers above zero, vacuum is 8.854e-12 F/m")
     order = np.zeros(count + 1, np.int32)
     order[np.array(kept) + 1] = np.arange(len(kept)) + 1
     terminals, perfect = xp.asarray(order)[conductors], xp.where(xp.asarray(order)[conductors] > 0, 0, conductors)
@@ -151,9 +156,11 @@ def capacitance(permittivity, conductors, dx=1.0, dy=1.0, floating=(), margin=0,
         net = network(permittivity, terminals, *how, perfect)
         sigma = None if confidence is None else _sigma(permittivity, conductors, net, confidence, dx, dy, correlated, lambda g: g)
         return Capacitance(_signed(net.upper), None, net, lambda: (net.lower, net.upper), sigma)
-    if int(margin) != margin or margin < 2:
-        raise ValueError(f"margin {margin}: give a number of pixels, 2 or more, or 0 for a closed box")
+    if np.ndim(margin) or not (margin >= 2 and np.isfinite(margin) and int(margin) == margin):
+        raise InputError(f"margin {margin}: give a number of pixels, 2 or more, or 0 for a closed box")
     margin = int(margin)
+    if outside is not None and not (np.isfinite(outside) and outside > 0):
+        raise InputError(f"permittivity {outside} outside: give a finite number above zero, vacuum is 8.854e-12 F/m")
     wide, terminals, perfect = _opened(xp, permittivity, margin, outside), xp.pad(terminals, margin), xp.pad(perfect, margin)
     insulated = network(wide, terminals, *how, perfect)
     frame = perfect.copy()
@@ -174,15 +181,20 @@ def network(k, terminals, dx=1.0, dy=1.0, tolerance=TOLERANCE, word="terminal", 
     Arguments as of `resistance`. perfect: (H, W) int, 0 or a number for the pixels of each perfect conductor that floats,
     where k is not read; None without any. K - 1 loads are solved: the last follows, since potentials sum to 1.
     """
+    name = "conductivity" if word == "terminal" else "permittivity"
+    k, (dx, dy), tolerance = inputs.numbers(k, name), inputs.pixel(dx, dy), inputs.tolerance(tolerance)
     xp = array_module(k, terminals)
-    k, terminals = xp.asarray(k, np.float64), xp.asarray(terminals)
+    terminals = xp.asarray(terminals)
     if are_elements(k):
-        raise ValueError("terminals have no elements of layers: give one conductivity a pixel or tensors (3, H, W), or use Conductor")
+        raise InputError("terminals have no elements of layers: give one conductivity a pixel or tensors (3, H, W), or use Conductor")
     count = _count(terminals, k, word)
     k = xp.where(terminals > 0, 0, k)  # every corner of a terminal is fixed
     at = at_nodes(terminals)
     tied = None
-    if perfect is not None and bool((perfect > 0).any()):
+    if perfect is None or not bool((perfect > 0).any()):
+        inputs.conductivity(k, name, somewhere=False)
+    else:
+        inputs.conductivity(xp.where(perfect > 0, 0, k), name, somewhere=False)
         tied, k = at_nodes(perfect), xp.where(perfect > 0, np.inf, k)
     conductor = Conductor(xp.where(xp.isinf(k), 1, k) if tied is not None else k, dx, dy, at > 0, tied=tied)
     potential, inflow, iterations = xp.empty((count, *at.shape)), [], 0
@@ -216,31 +228,32 @@ def _count(terminals, k, word):
     """How many terminals there are, once they are what they should be."""
     xp = array_module(terminals)
     if terminals.shape != k.shape[-2:] or terminals.ndim != 2 or terminals.dtype.kind not in "iu":
-        raise ValueError(f"{word}s have shape {terminals.shape} and dtype {terminals.dtype}: give integers, one a pixel of the picture, {k.shape[-2:]}")
+        raise InputError(f"{word}s have shape {terminals.shape} and dtype {terminals.dtype}: give integers, one a pixel of the picture, {k.shape[-2:]}")
     if int(terminals.min()) < 0:
-        raise ValueError(f"{word} {int(terminals.min())} is below zero: give 0 for none and 1 .. K")
+        raise InputError(f"{word} {int(terminals.min())} is below zero: give 0 for none and 1 .. K")
     count = int(terminals.max())
     if count < 2:
-        raise ValueError(f"there {'is one' if count else 'is no'} {word}: nothing is fixed, give at least two")
+        raise InputError(f"there {'is one' if count else 'is no'} {word}: nothing is fixed, give at least two")
     empty = np.flatnonzero(to_host(xp.bincount(terminals.ravel(), minlength=count + 1))[1:] == 0)
     if empty.size:
-        raise ValueError(f"{word} {empty[0] + 1} of {count} has no pixel: number them without a gap")
+        raise InputError(f"{word} {empty[0] + 1} of {count} has no pixel: number them without a gap")
     highest, lowest = at_nodes(terminals.astype(np.int64)), at_nodes(xp.where(terminals > 0, -terminals.astype(np.int64), -count - 1) + count + 1)
     clash = (highest > 0) & (highest != count + 1 - lowest)
     if bool(clash.any()):
         row, column = np.argwhere(to_host(clash))[0]
-        raise ValueError(f"{word}s {count + 1 - int(lowest[row, column])} and {int(highest[row, column])} touch at row {row}, "
+        raise InputError(f"{word}s {count + 1 - int(lowest[row, column])} and {int(highest[row, column])} touch at row {row}, "
                          f"column {column}: make them one or leave a pixel between them")
     return count
 
 
 def _kept(count, floating):
+    floating = [floating] if np.ndim(floating) == 0 else floating
     unknown = [n for n in floating if n not in range(1, count + 1)]
     if unknown:
-        raise ValueError(f"floating conductor {unknown[0]} does not exist: give numbers 1 .. {count}")
+        raise InputError(f"floating conductor {unknown[0]} does not exist: give numbers 1 .. {count}")
     kept = [n for n in range(count) if n + 1 not in floating]
     if len(kept) < 2:
-        raise ValueError(f"{len(kept)} of {count} conductors would not float: nothing is fixed, leave at least two")
+        raise InputError(f"{len(kept)} of {count} conductors would not float: nothing is fixed, leave at least two")
     return kept
 
 

@@ -48,9 +48,12 @@ class Run:
         }
 
     def __enter__(self):
-        self.out.parent.mkdir(parents=True, exist_ok=True)
-        self._clear_the_dead()
-        self.folder.mkdir()
+        try:
+            self.out.parent.mkdir(parents=True, exist_ok=True)
+            self._clear_the_dead()
+            self.folder.mkdir()
+        except OSError as error:
+            raise FileExistsError(f"{self.out} can't be made ({error.strerror}): choose another -o") from None
         return self
 
     def __exit__(self, kind, error, trace):
