@@ -6,7 +6,7 @@ from cukernels.backend import NotConverged, array_module, to_host
 from chipmap import InputError
 from chipmap.answer import Answer, Picture, by_object, nothing
 from chipmap.nets import find_nets
-from chipmap.physics import CLOSE, UNNAMED, conductivity, flux_density
+from chipmap.physics import BOUND, CLOSE, UNNAMED, conductivity, flux_density
 from chipmap.solve import capacitance
 from chipmap.uncertainty import energy_sigma
 
@@ -39,7 +39,8 @@ def charge(sample, named=None, margin=0):
     dy, dx = sample.pixel_size_m
     relative, conductors = xp.asarray(epsilon)[sample.objects], xp.asarray(number)[sample.objects]
     try:
-        solved = capacitance(relative, conductors, dx, dy, range(len(fixed) + 1, len(fixed) + len(others) + 1), margin, tolerance=CLOSE)
+        solved = capacitance(relative, conductors, dx, dy, range(len(fixed) + 1, len(fixed) + len(others) + 1), margin, tolerance=CLOSE,
+                             bound_tolerance=BOUND)
         lower, upper = EPSILON_0 * solved.lower, EPSILON_0 * solved.upper
     except NotConverged as error:
         return nothing(f"no charge: {error}")

@@ -15,7 +15,9 @@ from chipmap.stresses import stress
 from chipmap.uncertainty import energy_sigma
 
 ROUNDS = 60
-SETTLED = 1e-10     # relative change of the power from round to round
+SETTLED = 1e-10     # relative change of the power that further rounds would make
+FIRST = 1e-4        # tolerance of the first round, which the next ones correct
+STEADY = 0.1        # what a round changes, as a share of what the one before did, up to which the rest is seen to be as small
 HOTTEST_K = 3000.0  # above room: the linear law of the resistivity is long void, and so is the chip
 
 
@@ -95,7 +97,7 @@ class _Heater:
         self.cold = cold
         self.sink = Conductor(self.thermal, self.dx, self.dy, cold)
         self.rise = xp.zeros(k0.shape)
-        self.potential, self.electric, self.source, self.temperature = None, None, xp.zeros(held.shape[1:]), xp.zeros(held.shape[1:])
+        self.potential, self.electric, self.temperature = None, None, None
 
     def begin(self, potential):
         """Go on from a potential, where it is that of these terminals."""
@@ -105,22 +107,25 @@ class _Heater:
 
     def settle(self):
         """Rounds until the power stands still. Raises NotConverged, InputError for a runaway."""
-        power = 0.0
+        power, change = 0.0, np.inf
         for done in range(1, ROUNDS + 1):
-            before = power
-            power = self._round()
-            if abs(power - before) <= SETTLED * abs(power):
+            before, last = power, change
+            power = self._round(FIRST if done == 1 else TOLERANCE)
+            change = abs(power - before)
+            # changes fall by one factor from round to round: the next one's is known
+            left = change * change / last if done > 1 and change <= STEADY * last else change
+            if left <= SETTLED * abs(power):
                 return done
         raise NotConverged(f"the power still changes by {abs(power / before - 1):.1e} after {ROUNDS} rounds of current and heat")
 
-    def _round(self):
+    def _round(self, tolerance):
         xp = self.xp
         self.k = self.k0 / (1 + self.slope * self.rise)
         if self.electric is None:
             self.electric = Conductor(self.k, self.dx, self.dy, self.held.any(axis=0))
         electric = self.electric.warmed(self.k)
         drive = self.volts * self.held[:1].astype(np.float64)
-        solved = electric.solve(values=drive, start=None if self.potential is None else self.potential[None])
+        solved = electric.solve(values=drive, start=None if self.potential is None else self.potential[None], tolerance=tolerance)
         self.potential, self.power = solved.potential[0], float(solved.power[0])
         self.amperes = float(xp.where(self.held[0], solved.inflow[0], 0).sum())
         heat = joule_heat(self.k, self.potential, self.dx, self.dy)
@@ -130,21 +135,15 @@ class _Heater:
             for columns in (np.s_[:-1], np.s_[1:]):
                 source[0, rows, columns] += heat / 4
         self.at_cold = float(xp.where(self.cold, source[0], 0).sum())   # what falls on a held node goes straight out
-        self.temperature = self._warmer(xp.where(self.cold, 0, source[0]))
+        source[:, self.cold] = 0
+        start = None if self.temperature is None else self.temperature[None]
+        self.temperature = self.sink.solve(sources=source, start=start, tolerance=tolerance).potential[0]
         self.out = self.at_cold - float(xp.where(self.cold, self.sink.inflow(self.temperature[None])[0], 0).sum())
         self.rise = at_pixels(self.temperature)
         hottest = float(self.rise.max())
         if not hottest < HOTTEST_K:
             raise InputError(f"the current heats the picture by more than {HOTTEST_K:g} K: lower --voltage")
         return self.power
-
-    def _warmer(self, source):
-        """The temperature of a source: what it has more than the last one is solved for, as closely as the whole calls for."""
-        more, self.source = source - self.source, source
-        share = float(abs(more).max()) / max(float(abs(source).max()), 1e-300)
-        if share == 0:
-            return self.temperature
-        return self.temperature + self.sink.solve(sources=more[None], tolerance=min(TOLERANCE / share, 0.1)).potential[0]
 
 
 def _doubt(sample, heater, density, volts):

@@ -3,7 +3,8 @@
 from chipmap import stress
 
 # Bytes a pixel beside the picture, results included; measured on pictures of small blocks (tests hold them as upper bounds)
-HEAT = 300          # also current
+HEAT, TOGETHER = 300, 430       # also current; while the bound is solved beside the interval
+MOST_TOGETHER = 1 << 23         # pixels of a picture up to which it is
 JUNCTION = 340
 TRANSIENT = 460
 CHARGE, CONDUCTOR = 300, 100    # and for each conductor but one
@@ -23,7 +24,8 @@ def _needs(name, shape, boundaries):
     margin = boundaries.margin if name == "charge" else 0
     pixels = (shape[0] + 2 * margin + 16) * (shape[1] + 2 * margin + 16)
     conductors = len(boundaries.conductors.split(",")) if boundaries.conductors else CONDUCTORS
-    each = {"heat": HEAT, "current": HEAT, "junction": JUNCTION, "transient": TRANSIENT, "charge": CHARGE + CONDUCTOR * (conductors - 1),
+    heat = HEAT if shape[0] * shape[1] > MOST_TOGETHER else TOGETHER
+    each = {"heat": heat, "current": heat, "junction": JUNCTION, "transient": TRANSIENT, "charge": CHARGE + CONDUCTOR * (conductors - 1),
             "coupled": COUPLED, "stress": 0, "stiffness": 0}[name]
     loads = {"coupled": 1, "stress": 1, "stiffness": 4}.get(name)
     return each * pixels + (stress.peak_bytes(shape, loads) if loads else 0)

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-from cukernels.backend import NotConverged, array_module, to_host
+from cukernels.backend import NotConverged, array_module, on_device, to_host
 from cukernels.components import pieces
+from cukernels.threads import meanwhile
 
 from chipmap import InputError, terminals
 from chipmap.answer import Answer, Picture, at_pixels, by_object, nothing
+from chipmap.memory import MOST_TOGETHER
 from chipmap.solve import Conductor, conductance, effective_conductivity
 from chipmap.solve.flux import terminal_bound
 from chipmap.uncertainty import doubt
@@ -16,7 +18,8 @@ CONDUCTOR_OHM_M = 1e-3      # what resists more is insulating here: its conducti
 SIDES = {0: "top to bottom", 1: "left to right"}
 HEAT_K = 1.0                # between the two sides; everything is linear in it
 CURRENT_V = 1e-3
-CLOSE, ENERGY, ROUGH = 1e-6, 1e-5, 2e-3     # of a field; where its energy alone is used, which is then right to the square of it; for an interval
+# of a field, whose energy is then right to the square of it, far closer than pixels make either; for an interval; of the flux that bounds
+CLOSE, ROUGH, BOUND = 1e-5, 2e-3, 1e-3
 MOST = 20                   # edge sensitivities in results.json
 UNNAMED = "not every phase has a material, name them with --materials, --legend or --process"
 
@@ -117,17 +120,18 @@ def _drive(sample, k, axes, drop, unit, drop_unit, flux_unit):
             break
     else:
         return "no current: no conductor leads from one side of the picture to the opposite one", None
+    length, across = (field.shape[axis] * (dy, dx)[axis], field.shape[1 - axis] * (dy, dx)[1 - axis])
     try:
-        solved = conductance(field, axis=axis, dx=dx, dy=dy)
-        # a tensor depends on the shape of the pixel only
-        tensor = np.asarray(to_host(effective_conductivity(field, dx=1.0, dy=dy / dx, tolerance=ENERGY).value))
-        lower = solved.lower
+        solved = conductance(field, axis=axis, dx=dx, dy=dy, tolerance=CLOSE, bound_tolerance=BOUND)
+        with meanwhile(lambda: solved.lower, not on_device(field) and field.size <= MOST_TOGETHER) as bound:
+            # a tensor depends on the shape of the pixel only
+            tensor = np.asarray(to_host(effective_conductivity(field, dx=1.0, dy=dy / dx, tolerance=CLOSE).value))
+            density = flux_density(field, drop * solved.field, dx, dy)
+            driven = Driven(k, drop * solved.field, density, _shares(sample, field, density))
+            doubt = _doubt(sample, driven, field, drop, _Again(dx, dy, _sides(array_module(field), field.shape, axis), solved.field, _contrast(field)), length / across)
+            lower = bound()
     except NotConverged as error:
         return f"no field in {unit}: {error}", None
-    density = flux_density(field, drop * solved.field, dx, dy)
-    driven = Driven(k, drop * solved.field, density, _shares(sample, field, density))
-    length, across = (field.shape[axis] * (dy, dx)[axis], field.shape[1 - axis] * (dy, dx)[1 - axis])
-    doubt = _doubt(sample, driven, field, drop, _Again(dx, dy, _sides(array_module(field), field.shape, axis), solved.field, _contrast(field)), length / across)
     side = float(solved.value) * length / across
     facts = {
         "unit": unit,
@@ -252,7 +256,7 @@ def _between_bound(names, objects, field, inflow, dx, dy):
             number[(objects == name) & (field > 0)] = t + 1
         else:
             number[inner[name]] = t + 1
-    return terminal_bound(field, number, np.pad(inflow, ((0, 0), (1, 1), (1, 1))), dx, dy, CLOSE)
+    return terminal_bound(field, number, np.pad(inflow, ((0, 0), (1, 1), (1, 1))), dx, dy, BOUND)
 
 
 def _finite(matrix):

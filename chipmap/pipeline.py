@@ -10,7 +10,7 @@ from chipmap.layers import read_layers
 from chipmap.measure.liners import find_liners, wanted_liner
 from chipmap.measure.lines import measure_lines
 from chipmap.naming import name_by_object, onto
-from chipmap.objects import find_objects
+from chipmap.objects import Objects, find_objects
 from chipmap.prepare import prepare
 from chipmap.problems import Boundaries, chosen, parse_length, solve_all
 from chipmap.properties import Library
@@ -76,23 +76,25 @@ def run(image, out, pixel_size=None, phases=None, materials=None, legend=None, p
                 maps, placed = laid_xray(xray, xray_field, kv, prepared.image)
                 for file in files_of(xray):
                     folder.read(file)
-        with folder.step("first overlay"):
-            first = to_host(named.labels), chip.shown_names(named), to_host(named.confidence)
-            report.draw_materials(folder.folder / "overlay.png", to_host(prepared.image), *first, picture)
+        image, first = to_host(prepared.image), (to_host(named.labels), chip.shown_names(named), to_host(named.confidence))
+
+        def overlay():
+            report.draw_materials(folder.folder / "overlay.png", image, *first, picture)
             say(f"to be looked at: {folder.folder / 'overlay.png'}")
-        with folder.step("objects"):
-            found, named, naming = name_by_object(found, named, prepared.image - found.drift, process and load_process(process), kv, signal, maps, placed)
-            objects = find_objects(named.labels, chip.shown_names(named), picture.pixel_size_m, named.confidence, found.confidence)
-        with folder.step("liners"):
-            liners = find_liners(to_host(prepared.image) - to_host(found.drift), objects, found, named, prepared.noise_sigma, picture.pixel_size_m,
-                                 wanted, process, kv, signal)
-        with folder.step("edges"):
-            sample = chip.sample_of(prepared, found, named, objects, picture.pixel_size_m, library, thickness_m, samples)
-        answers = solve_all(problems, sample, boundaries, folder.step, say)
-        with folder.step("lines"):
+
+        with folder.beside("first overlay", overlay):
+            with folder.step("objects"):
+                found, named, naming = name_by_object(found, named, prepared.image - found.drift, process and load_process(process), kv, signal, maps, placed)
+                objects = find_objects(named.labels, chip.shown_names(named), picture.pixel_size_m, named.confidence, found.confidence)
+            with folder.step("liners"):
+                liners = find_liners(image - to_host(found.drift), objects, found, named, prepared.noise_sigma, picture.pixel_size_m,
+                                     wanted, process, kv, signal)
+            with folder.step("edges"):
+                sample = chip.sample_of(prepared, found, named, objects, picture.pixel_size_m, library, thickness_m, samples)
+        with folder.beside("lines", lambda: measure_lines(image, Objects(to_host(objects.labels), objects.table), picture.pixel_size_m)) as lines:
+            answers = solve_all(problems, sample, boundaries, folder.step, say)
             seen = chip.gather(picture, prepared, found, named, objects, sample, answers, onto(naming, objects.labels, found), maps, placed, liners)
-            lines = measure_lines(seen.image, seen.objects, seen.pixel_size_m)
-        results = leave(folder, seen, lines, simplify_px, also, boundaries.plane, places, first)
+        results = leave(folder, seen, lines(), simplify_px, also, boundaries.plane, places, first)
         folder.finish()
     for line in output.headline(results, out):
         say(line)
@@ -103,16 +105,15 @@ def leave(folder, seen, lines, simplify_px=0.0, also=(), plane="strain", places=
     """The files of a `run.Run` folder from what was seen (`chip.Chip`) and measured; returns what results.json holds.
     overlaid: (labels, names, confidence) that overlay.png shows already."""
     fields = folder.folder / "fields.vti"
-    with folder.beside("fields", lambda: folder.hashed(fields, output.write_fields(fields, seen))):
+    same = overlaid and all(np.array_equal(a, b) for a, b in zip(overlaid, (seen.labels, seen.names, seen.confidence)))
+    with (folder.beside("fields", lambda: folder.hashed(fields, output.write_fields(fields, seen))),
+          folder.beside("pictures", lambda: report.draw(folder.folder, seen, same))):
         with folder.step("layout"):
             polygons = layout.outlines(seen.objects.labels, simplify_px)
             written = layout.write(folder.folder, polygons, seen.objects.table, seen.pixel_size_m, places, "oasis" in also)
         with folder.step("images and tables"):
             output.write_files(folder.folder, seen, lines, also, plane)
             results = output.write_results(folder.folder / "results.json", seen, lines, written)
-        with folder.step("pictures"):
-            same = overlaid and all(np.array_equal(a, b) for a, b in zip(overlaid, (seen.labels, seen.names, seen.confidence)))
-            report.draw(folder.folder, seen, same)
     return results
 
 

@@ -161,7 +161,7 @@ class Conductor:
         """Potentials for S loads, as a `Solved`.
 
         values: (S, H', W') potentials, read at fixed nodes. sources: (S, H', W') what is put in at each free node.
-        start: (S, H', W') first guess of the potential. tolerance: relative error in the energy norm; where both
+        start: (S, H', W') first guess of the potential, where both are given of the values' part of it. tolerance: relative error in the energy norm; where both
         values and sources are given, each part is solved to it.
         Raises ValueError where a source stands on a floating node, or nothing is held and sources do not cancel;
         cukernels' NotConverged where the iteration stalls.
@@ -169,7 +169,7 @@ class Conductor:
         if values is None and sources is None:
             raise InputError("nothing drives the conductor: give values at fixed nodes or sources")
         driven = None if values is None else self._driven(values, start, tolerance)
-        fed = None if sources is None else self._fed(sources, tolerance)
+        fed = None if sources is None else self._fed(sources, start if values is None else None, tolerance)
         both = [part for part in (driven, fed) if part is not None]
         u = both[0].x
         if len(both) == 2:
@@ -187,7 +187,7 @@ class Conductor:
         xp.copyto(inside, values, where=self.fixed)
         return conjugate_gradients(self._apply, self._precondition, None, u, tolerance)
 
-    def _fed(self, sources, tolerance):
+    def _fed(self, sources, start, tolerance):
         if bool((sources != 0)[..., self.floating].any()):
             raise InputError("a source stands on an insulator or an island without a fixed node: move it or join the island")
         b = embed(sources.astype(np.float64) / self._scale, (False, False)) * self.operator.free
@@ -195,7 +195,16 @@ class Conductor:
             total, size = abs(b.sum(axis=(1, 2))), abs(b).sum(axis=(1, 2))
             if bool((total > 1e-9 * size).any()):
                 raise InputError("sources do not cancel and no node is fixed: what goes in has no way out, fix a node")
-        return conjugate_gradients(self._apply, self._precondition, self._average(b), None, tolerance)
+        b = self._average(b)
+        if start is None:
+            return conjugate_gradients(self._apply, self._precondition, b, None, tolerance)
+        u = self._average(embed(start.astype(np.float64), self.periodic) * self.operator.free)
+        inside = array_module(u).einsum("sij,sij->s", interior(u), interior(b))
+        # the answer's energy, but for that of what it has more than the guess; a guess that says less than nothing is none
+        energy = to_host(2 * inside - powers(self.operator, u)[1])
+        if not (energy > 0).all():
+            u, energy = None, None
+        return conjugate_gradients(self._apply, self._precondition, b, u, tolerance, energy)
 
     def inflow(self, potential):
         """(S, H', W') what enters at each node from outside at these potentials, conductance times potential."""
@@ -217,7 +226,7 @@ def times(k, gradient):
     return array_module(k).stack([k[0] * x + k[2] * y, k[2] * x + k[1] * y], axis=1)
 
 
-def conductance(k, axis=0, dx=1.0, dy=1.0, tolerance=TOLERANCE, confidence=None, samples=0, correlated=CORRELATED, seed=0):
+def conductance(k, axis=0, dx=1.0, dy=1.0, tolerance=TOLERANCE, confidence=None, samples=0, correlated=CORRELATED, seed=0, bound_tolerance=None):
     """Conductance from side to side along an axis, the other two sides insulated, per unit depth: a `Conductance`.
 
     k: (H, W) conductivity of each pixel, >= 0, 0 an exact insulator. axis: 0, from the top to the bottom; 1, from left
@@ -225,6 +234,7 @@ def conductance(k, axis=0, dx=1.0, dy=1.0, tolerance=TOLERANCE, confidence=None,
     The value is the dissipated power at unit drop, so its relative error from the iteration is about tolerance**2.
     confidence: (H, W), 0 .. 1, that each pixel is what it is, for `.sigma`: edges displaced as far as it is low about them,
     together over about `correlated` pixels of their course; to first order, or with samples > 1 by so many further solves.
+    bound_tolerance: likewise of the flux of `.lower`, which falls by its square; None for `tolerance`, 1e-5 at least.
     Raises ValueError for a bad k, size or axis; cukernels' NotConverged where the iteration stalls. NumPy or CuPy.
     """
     if axis not in (0, 1):
@@ -253,7 +263,8 @@ def conductance(k, axis=0, dx=1.0, dy=1.0, tolerance=TOLERANCE, confidence=None,
         terminals = xp.zeros((rows + 2 * wide[0][0], columns + 2 * wide[1][0]), np.int32)
         ends = terminals if axis == 0 else terminals.T
         ends[0], ends[-1] = 1, 2
-        return float(terminal_bound(xp.pad(k, [(0, 0)] * (k.ndim - 2) + wide), terminals, xp.pad(inflow, [(0, 0), *wide]), dx, dy, tolerance)[0, 0])
+        return float(terminal_bound(xp.pad(k, [(0, 0)] * (k.ndim - 2) + wide), terminals, xp.pad(inflow, [(0, 0), *wide]), dx, dy,
+                                    tolerance if bound_tolerance is None else inputs.tolerance(bound_tolerance))[0, 0])
 
     sigma = None
     if confidence is not None:

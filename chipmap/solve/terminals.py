@@ -126,7 +126,7 @@ def resistance(conductivity, terminals, dx=1.0, dy=1.0, tolerance=TOLERANCE, con
 
 
 def capacitance(permittivity, conductors, dx=1.0, dy=1.0, floating=(), margin=0, outside=None, tolerance=TOLERANCE, confidence=None,
-                correlated=CORRELATED):
+                correlated=CORRELATED, bound_tolerance=None):
     """Maxwell's capacitance matrix of K conductors in a box without field across its sides: a `Capacitance`.
 
     permittivity: (H, W), > 0, of each pixel (F/m: 8.8541878128e-12 times the relative one); not read in conductors.
@@ -135,6 +135,7 @@ def capacitance(permittivity, conductors, dx=1.0, dy=1.0, floating=(), margin=0,
     of the others. margin: > 0 for open surroundings, that many pixels of them on every side. Charges sum to zero, so
     the field far away is a dipole's; the true matrix lies between those of an insulating frame and of a floating
     conducting one, the value halfway. outside: their permittivity, or None to carry on the pixels of the sides.
+    bound_tolerance: as of `conductance`.
     Raises ValueError where conductors touch, one has no pixel, fewer than two are left, permittivity is not above zero,
     and as `Conductor`; cukernels' NotConverged where the iteration stalls. NumPy or CuPy; matrices are NumPy.
     """
@@ -153,7 +154,7 @@ def capacitance(permittivity, conductors, dx=1.0, dy=1.0, floating=(), margin=0,
     terminals, perfect = xp.asarray(order)[conductors], xp.where(xp.asarray(order)[conductors] > 0, 0, conductors)
     how = dx, dy, tolerance, "conductor"
     if margin == 0:
-        net = network(permittivity, terminals, *how, perfect)
+        net = network(permittivity, terminals, *how, perfect, bound_tolerance)
         sigma = None if confidence is None else _sigma(permittivity, conductors, net, confidence, dx, dy, correlated, lambda g: g)
         return Capacitance(_signed(net.upper), None, net, lambda: (net.lower, net.upper), sigma)
     if np.ndim(margin) or not (margin >= 2 and np.isfinite(margin) and int(margin) == margin):
@@ -162,7 +163,7 @@ def capacitance(permittivity, conductors, dx=1.0, dy=1.0, floating=(), margin=0,
     if outside is not None and not (np.isfinite(outside) and outside > 0):
         raise InputError(f"permittivity {outside} outside: give a finite number above zero, vacuum is 8.854e-12 F/m")
     wide, terminals, perfect = _opened(xp, permittivity, margin, outside), xp.pad(terminals, margin), xp.pad(perfect, margin)
-    insulated = network(wide, terminals, *how, perfect)
+    insulated = network(wide, terminals, *how, perfect, bound_tolerance)
     frame = perfect.copy()
     frame[[0, -1]] = count + 1
     frame[:, [0, -1]] = count + 1
@@ -175,7 +176,7 @@ def capacitance(permittivity, conductors, dx=1.0, dy=1.0, floating=(), margin=0,
                        lambda: (insulated.lower, framed.upper), sigma)
 
 
-def network(k, terminals, dx=1.0, dy=1.0, tolerance=TOLERANCE, word="terminal", perfect=None):
+def network(k, terminals, dx=1.0, dy=1.0, tolerance=TOLERANCE, word="terminal", perfect=None, bound_tolerance=None):
     """The conductance matrix between terminals and the potentials that go with it: a `Network`.
 
     Arguments as of `resistance`. perfect: (H, W) int, 0 or a number for the pixels of each perfect conductor that floats,
@@ -212,7 +213,8 @@ def network(k, terminals, dx=1.0, dy=1.0, tolerance=TOLERANCE, word="terminal", 
     potential[-1] = xp.where(conductor.floating, 0, 1 - potential[:-1].sum(axis=0))
     pairs = [_pairs(xp, conducts(k) | (terminals > 0), terminals, connectivity) for connectivity in (8, 4)]
     return Network(_closed(matrix), potential, conductor.floating, iterations, *pairs,
-                   lambda: terminal_bound(k, terminals, np.concatenate(inflow), dx, dy, tolerance))
+                   lambda: terminal_bound(k, terminals, np.concatenate(inflow), dx, dy,
+                                          tolerance if bound_tolerance is None else inputs.tolerance(bound_tolerance)))
 
 
 def _sigma(k, terminals, net, confidence, dx, dy, correlated, told):
@@ -310,7 +312,8 @@ def _pairwise(conductance, joined):
 def _entries(low, high):
     """Bounds of each entry of every matrix between two others in the sense of quadratic forms, off-diagonals <= 0."""
     size = np.sqrt(np.maximum(np.diag(high - low), 0))
-    middle, half = (low + high) / 2, np.outer(size, size) / 2
+    middle = (low + high) / 2
+    half = np.outer(size, size) / 2 + 4 * np.finfo(float).eps * np.abs(middle)     # where the two are one number, both are rounded
     off = ~np.eye(len(low), dtype=bool)
     upper = middle + half
     upper[off] = np.minimum(upper[off], 0)

@@ -2,7 +2,7 @@
 
 import numpy as np
 from cukernels.backend import array_module
-from cukernels.stencil import PAD
+from cukernels.stencil import PAD, wrap
 
 
 def at_nodes(a, periodic=(False, False)):
@@ -45,13 +45,30 @@ def stiffened(k, tied, periodic):
 
 
 def tie(ties, operator, multigrid):
-    """(apply, precondition, average) of an operator whose tied nodes are one unknown each group."""
-    def apply(p, q):
-        dots = operator.apply(p, q)
-        ties.average(q)
+    """(operator, precondition, average) for an operator whose tied nodes are one unknown each group."""
+    if not ties.place.size:
+        return operator, multigrid, lambda a: a
+    return Tied(ties, operator), lambda r: wrap(ties.average(multigrid(r)), operator.periodic), ties.average
+
+
+class Tied:
+    """average A average, for `conjugate_gradients`: of all it is given, only the residual after a step has to be averaged."""
+
+    def __init__(self, ties, operator):
+        self.ties, self.operator = ties, operator
+
+    def apply(self, p, q):
+        dots = self.operator.apply(p, q)
+        self.ties.average(q)
         return dots
 
-    return apply, lambda r: ties.average(multigrid(r)), ties.average
+    def search(self, p, z, scale, beta):
+        return self.operator.search(p, z, scale, beta)
+
+    def advance(self, x, r, p, alpha, scale, short):
+        self.operator.advance(x, r, p, alpha, scale, short)
+        self.ties.average(r)
+        self.ties.shorten(r, scale, short)
 
 
 class Ties:
@@ -78,3 +95,8 @@ class Ties:
                 mean = xp.bincount(self.group, field[self.place]) / self.size
                 field[self.place] = mean.astype(a.dtype)[self.group]
         return a
+
+    def shorten(self, a, scale, short):
+        """short = a scale, (S,), where nodes are tied."""
+        for field, factor, less in zip(a.reshape(len(a), -1), scale, short.reshape(len(short), -1)):
+            less[self.place] = field[self.place] * factor

@@ -81,17 +81,17 @@ class Run:
     def beside(self, name, work):
         """A step that runs in a thread of its own while the block does; its processor time counts in the block's steps.
 
-        The block ends when both have: nothing is written any more when an error leaves it.
+        The block ends when both have: nothing is written any more when an error leaves it. `work` may return a result: then
+        the function that the block is given has it.
         """
         def timed():
             started = time.perf_counter()
-            work()
-            return time.perf_counter() - started
+            return work(), time.perf_counter() - started
 
         with ThreadPoolExecutor(1) as thread:
             task = thread.submit(timed)
-            yield
-            seconds = task.result()
+            yield lambda: task.result()[0]
+            seconds = task.result()[1]
         self.manifest["steps"].append({"step": name, "seconds": round(seconds, 3), "cpu_seconds": 0.0, "beside_the_others": True,
                                        "peak_memory_mb": round(peak_memory_mb())})
         self._say(f"{name:<28} {seconds:7.2f} s beside the others")

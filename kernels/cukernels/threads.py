@@ -1,5 +1,6 @@
 """Compiled loops on every processor, without the seconds that numba's own parallel loops take to compile."""
 
+import contextlib
 import functools
 import os
 import threading
@@ -49,6 +50,20 @@ def side_by_side(function, items):
         return [function(item) for item in items]
     with ThreadPoolExecutor(processors(), initializer=lambda: setattr(_inside, "work", True)) as pool:
         return list(pool.map(function, items))
+
+
+@contextlib.contextmanager
+def meanwhile(work, together=True):
+    """Work that goes on in a thread of its own while the block does: what takes turns with one processor in each fills both.
+
+    The block is given a function for what `work` returned, which waits for it and raises what it raised; it ends when both
+    have. With one processor, in one of many threads, or not `together`, work is done when it is asked for.
+    """
+    if not together or processors() == 1 or _one_of_many():
+        yield functools.cache(work)
+        return
+    with ThreadPoolExecutor(1) as thread:
+        yield thread.submit(work).result
 
 
 def _one_of_many():
