@@ -8,7 +8,7 @@ PL is PLaSK; Islam25 is arXiv 2505.07613; GK is general knowledge, and a row tha
 import csv
 import functools
 import pathlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -69,6 +69,8 @@ def resistivity(metal, width_m, height_m=np.inf, grain_m=None, temperature_k=ROO
     grain = np.minimum(width, height) if grain_m is None else np.asarray(grain_m, float)
     if not all((np.asarray(size) > 0).all() for size in (width, height, grain)):
         raise ValueError("width, height and grain must be above zero, in metres")
+    if not (np.isfinite(temperature_k) & (np.asarray(temperature_k) > 0)).all():
+        raise InputError(f"temperature {temperature_k}: give kelvins above zero")
     path = facts.mean_free_path_nm * 1e-9
     # where surface and grains count, phonons add what the bulk says: the other two terms do not change with temperature
     warm = facts.temperature_coefficient_per_k * (temperature_k - ROOM_K)
@@ -113,9 +115,10 @@ def mayadas_shatzkes(a):
     a = np.asarray(a, float)
     small = np.where(a > 0, a, 1.0)
     crystal = 1 - 1.5 * small + 3 * small ** 2 - 3 * small ** 3 * np.log1p(1 / small)
-    # large a: the terms cancel to 3/(4a); the series goes on where doubles lose it
-    series = 0.75 / small * (1 - 0.8 / small + 2 / 3 / small ** 2)
-    return np.where(a > 0, 1 / np.where(a > 1e3, series, crystal), 1.0)
+    # large a: the terms cancel to 3/(4a); the series of the logarithm goes on where doubles lose it
+    large = np.maximum(a, 10.0)
+    series = sum(3 * (-1) ** (m + 1) / (m + 3) / large ** m for m in range(1, 17))
+    return np.where(a > 0, 1 / np.where(a > 10, series, crystal), 1.0)
 
 
 def _overridden(metal, override):
@@ -123,7 +126,15 @@ def _overridden(metal, override):
     for name in ("specularity", "reflection"):
         if name in override:
             override = {f"{name}_low": override[name], f"{name}_high": override[name], **override}
-    return replace(facts, **override)
+    unknown = set(override) - {field.name for field in fields(Metal)}
+    if unknown:
+        raise InputError(f"{min(unknown)} is no column of size_effect.csv: use one of {', '.join(field.name for field in fields(Metal))}")
+    facts = replace(facts, **override)
+    for name, good, words in (("resistivity_ohm_m", facts.resistivity_ohm_m > 0, "above zero"), ("mean_free_path_nm", facts.mean_free_path_nm > 0, "above zero"),
+                              ("specularity", 0 <= facts.specularity <= 1, "from 0 to 1"), ("reflection", 0 <= facts.reflection < 1, "from 0 to below 1")):
+        if not (good and np.isfinite(getattr(facts, name))):
+            raise InputError(f"{name} {getattr(facts, name)} of {facts.metal}: give a finite number {words}")
+    return facts
 
 
 def _metal(metal):

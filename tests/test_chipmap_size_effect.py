@@ -44,6 +44,27 @@ def test_limits():
         assert resistivity(metal, 1e-3).value == pytest.approx(facts.resistivity_ohm_m, rel=1e-3)
 
 
+@pytest.mark.parametrize("change", [dict(specularity=1.2), dict(specularity=-0.1), dict(reflection=1.0), dict(reflection=np.nan), dict(temperature_k=np.nan),
+                                    dict(temperature_k=-5.0), dict(mean_free_path_nm=0.0), dict(resistivity_ohm_m=-1e-8), dict(roughness=1.0)])
+def test_constants_that_are_none(change):
+    with pytest.raises(InputError, match=":") as problem:
+        resistivity("Cu", 20e-9, **change)
+    assert "\n" not in str(problem.value)
+
+
+def test_grains_much_smaller_than_the_free_path_keep_their_digits():
+    """Towards 4 a / 3, by the next terms of the logarithm's series; both forms meet at a = 10."""
+    for a in (1e3, 1e5, 1e8):
+        assert mayadas_shatzkes(a) == pytest.approx(1 / (0.75 / a - 0.6 / a**2 + 0.5 / a**3 - 3 / 7 / a**4), rel=1e-12)
+    assert mayadas_shatzkes(10 * (1 + 1e-13)) == pytest.approx(mayadas_shatzkes(10.0), rel=1e-11)
+
+
+def test_very_thin_films_go_as_fuchs_says():
+    """4 / (3 k (ln(1/k) + 1 - C)) for diffuse surfaces, C Euler's constant (E. H. Sondheimer, Adv. Phys. 1, 1 (1952))."""
+    for k in (1e-3, 1e-4):
+        assert fuchs_sondheimer(k, 0.0) == pytest.approx(4 / (3 * k * (np.log(1 / k) + 1 - np.euler_gamma)), rel=k)
+
+
 def test_thinner_is_worse_and_the_range_holds_the_value():
     width = np.geomspace(5e-9, 1e-6, 40)
     for metal in metals():
