@@ -1,7 +1,7 @@
 """Current heats, heat changes the resistivity, and what is warm expands: current -> heat -> temperature -> stress."""
 
 import numpy as np
-from cukernels.backend import NotConverged, array_module, on_device
+from cukernels.backend import NotConverged, array_module, on_device, to_host
 from cukernels.stencil import chunks
 from cukernels.threads import in_pieces
 from numba import njit
@@ -11,13 +11,15 @@ from chipmap.answer import Answer, Picture, at_pixels, by_object, nothing
 from chipmap.physics import UNNAMED, conductivity, flux_density
 from chipmap.solve import Conductor
 from chipmap.solve.conduction import TOLERANCE
+from chipmap.solve.confidence import energy_changes
 from chipmap.stresses import stress
-from chipmap.uncertainty import energy_sigma
+from chipmap.uncertainty import NO_GREY, edges_sigma, energy_sigma
 
 ROUNDS = 60
 SETTLED = 1e-10     # relative change of the power that further rounds would make
 FIRST = 1e-4        # tolerance of the first round, which the next ones correct
 STEADY = 0.1        # what a round changes, as a share of what the one before did, up to which the rest is seen to be as small
+ROUGH = 1e-3        # of fields that sensitivities are read from
 HOTTEST_K = 3000.0  # above room: the linear law of the resistivity is long void, and so is the chip
 
 
@@ -157,6 +159,41 @@ def _doubt(sample, heater, density, volts):
     return {"sigma": float(sigma[0, 0]) / conductance ** 2, "sigma_from": "where the edges are, first order, at the temperature found"}
 
 
+def _hottest_doubt(sample, heater):
+    """Standard deviation of the hottest place's temperature from where the edges are, K."""
+    if sample.measured is None:
+        return {"sigma": None, "why_no_sigma": NO_GREY}
+    if not heater.power:
+        return {"sigma": None, "why_no_sigma": "no current"}
+    sigma, why = edges_sigma(sample, hottest_changes(heater, sample.measured.edges)[:, None, None])
+    return {"sigma": None, "why_no_sigma": why} if why else {"sigma": float(sigma[0, 0]), "sigma_from": "where the edges are, first order, at the hottest place"}
+
+
+def hottest_changes(heater, edges):
+    """(F,) change of the hottest place's temperature, K, for each pixel that a face of the edges moves, to first order.
+
+    The adjoint is the temperature of a unit of power at that place; a second one carries what it says of the heat to the potential.
+    How the warmth changes the resistivity is left out: the heat is that of the resistivity found.
+    """
+    xp, dx, dy = heater.xp, heater.dx, heater.dy
+    place = tuple(int(n) for n in np.unravel_index(int(heater.temperature.argmax()), heater.temperature.shape))
+    point = xp.zeros(heater.temperature.shape)
+    point[place] = 1.0
+    alone = heater.sink.solve(sources=xp.where(heater.cold, 0, point)[None], tolerance=ROUGH).potential[0]
+    felt = at_pixels(alone)
+    electric = heater.electric.warmed(heater.k)
+    driven = 2 * heater.electric.warmed(heater.k * felt).inflow(heater.potential[None])
+    driven = xp.where(electric.fixed | electric.floating, 0, driven)
+    adjoint = electric.solve(sources=driven, tolerance=ROUGH).potential[0]
+
+    def changes(k, *potentials):
+        fluxes = [xp.moveaxis(flux_density(k, u, dx, dy), -1, 0) for u in potentials]
+        return energy_changes(edges, to_host(k), np.zeros(k.shape, bool), edges.weight * dx * dy, fluxes, place)
+    own, heat, felt = changes(heater.thermal, heater.temperature, alone), changes(heater.k, heater.potential, adjoint), to_host(felt)
+    there = (felt[edges.row, edges.column] + felt[edges.beyond]) / 2
+    return there * heat[:, 0, 0] - heat[:, 0, 1] - own[:, 0, 1]
+
+
 def _sides(cold):
     sides = [part.strip() for part in cold.split(",") if part.strip()]
     if not sides or set(sides) - set(terminals.SIDES):
@@ -174,7 +211,7 @@ def _answer(sample, heater, strained, rounds, names, sides, volts):
                        "unit": "ohm m", "meaning": "warm; divide by the depth"},
         "power": {"value": heater.power, "v_times_i": vi, "joule_heat": heater.heat, "heat_out": heater.out, "unit": "W/m",
                   "imbalance": abs(heater.heat / vi - 1) if vi else 0.0, "per": "metre of depth"},
-        "highest_temperature_rise": {"value": float(heater.temperature.max()), "unit": "K"},
+        "highest_temperature_rise": {"value": float(heater.temperature.max()), "unit": "K", "lower": None, "upper": None, **_hottest_doubt(sample, heater)},
         "strain_energy": strained.facts.get("strain_energy"),
         "largest_von_mises": strained.facts.get("largest_von_mises"),
         "resistivity": "rises by each metal's temperature coefficient; thermal conductivity and elasticity are those at room temperature",

@@ -11,8 +11,9 @@ from chipmap.physics import UNNAMED, flux_density
 from chipmap.solve import thermal_resistance, transient
 from chipmap.solve.confidence import energy_changes
 from chipmap.solve.junction import SIDES, spread, surroundings
-from chipmap.uncertainty import NO_GREY, edges_sigma, energy_sigma
+from chipmap.uncertainty import NO_GREY, edges_sigma
 
+ROUGH = 1e-4        # of a field that sensitivities are read from
 STEP = 3e-3         # largest error of a time step, share of the largest change
 MOMENTS = 5         # from the start to the end of the pulse, and as many after it
 SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ns": 1e-9, "ps": 1e-12}
@@ -36,13 +37,16 @@ def junction(sample, heater, cold, film):
     except ValueError as error:
         raise InputError(f"heater {heater}: {error}") from None
     rise, flux = at_pixels(solved.temperature), flux_density(k, solved.temperature, dx, dy)
-    sigma, why = energy_sigma(sample, k, xp.zeros(k.shape, bool), [xp.moveaxis(flux, -1, 0)])
+    alone = None if sample.measured is None else flux_density(k, solved.warming(ROUGH), dx, dy)
+    fluxes = [xp.moveaxis(part, -1, 0) for part in ((flux,) if alone is None else (flux, alone))]
+    (sigma, why), (hottest, why_not) = _sigma_of_mean_and_peak(sample, k, fluxes, solved.hottest)
     facts = {
-        "thermal_resistance": {"value": solved.value, "lower": solved.lower, "upper": upper, "unit": "K m/W",
-                               "sigma": None if sigma is None else float(sigma[0, 0]), "why_no_sigma": why,
+        "thermal_resistance": {"value": solved.value, "lower": solved.lower, "upper": upper if np.isfinite(upper) else None, "unit": "K m/W",
+                               "sigma": sigma, "why_no_sigma": why,
                                "meaning": "mean rise of the heater for each watt that spreads evenly in it; divide by the depth",
-                               "why_no_upper": None if upper is not None else "a side convects"},
-        "peak": {"value": solved.peak, "unit": "K m/W", "lower": None, "upper": None},
+                               "why_no_upper": None if np.isfinite(upper) else "joined to the sides through corners of pixels only"},
+        "peak": {"value": solved.peak, "unit": "K m/W", "lower": None, "upper": None, "sigma": hottest, "why_no_sigma": why_not,
+                 "sigma_from": "where the edges are, first order, at the hottest place"},
         "heater": _numbers(heater, len(sample.phase)), "cold_sides": list(sides), "film_w_m2k": films, "other_sides": "insulated",
         "iterations": int(solved.iterations),
     }
@@ -52,6 +56,20 @@ def junction(sample, heater, cold, film):
     return Answer(facts, {"rise_per_power_k_m_w": solved.temperature},
                   {"heat_flux_per_power_1_m": flux}, columns,
                   pictures=[Picture("junction.png", rise, "temperature rise for each W/m", "K m/W", f"heat from object {heater}; {_shown(sides, films)}")])
+
+
+def _sigma_of_mean_and_peak(sample, k, fluxes, hottest):
+    """((sigma, why not) of the heater's mean, the same of the hottest node): to first order, from where edges are. fluxes: (2, H, W) at unit
+    power of the heater, and of the hottest node alone, whose product with the first is what edges do to that node."""
+    if sample.measured is None:
+        return (None, NO_GREY), (None, NO_GREY)
+    edges, (dy, dx) = sample.measured.edges, sample.pixel_size_m
+    how = edges, to_host(k), np.zeros(k.shape, bool), edges.weight * dx * dy
+    found = []
+    for moved in (energy_changes(*how, fluxes[:1]), energy_changes(*how, fluxes, hottest)[:, :1, 1:]):
+        sigma, why = edges_sigma(sample, moved)
+        found.append((None if sigma is None else float(sigma[0, 0]), why))
+    return found
 
 
 def pulse(sample, heater, cold, film, watts, length, until=None):

@@ -27,7 +27,9 @@ def test_a_film_comes_on_top(xp):
     k, all_ = xp.full((4, 30), 2.0), xp.ones((4, 30), bool)
     cold, film = thermal_resistance(k, all_, cold=["right"]), thermal_resistance(k, all_, cold=(), film={"right": 0.1})
     assert film.value - cold.value == pytest.approx(1 / (0.1 * 4), rel=1e-7)
-    assert film.upper is None and to_host(film.temperature)[:, -1].mean() == pytest.approx(1 / (0.1 * 4), rel=1e-6)
+    exact = 30 / (3 * 2.0 * 4) + 1 / (0.1 * 4)
+    assert film.lower < exact <= film.upper * (1 + 1e-9) < 1.001 * exact
+    assert to_host(film.temperature)[:, -1].mean() == pytest.approx(1 / (0.1 * 4), rel=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -40,6 +42,38 @@ def test_bounds_nest_as_pixels_are_halved(seed):
     for coarse, fine in zip(got, got[1:]):
         assert coarse.lower <= fine.lower <= fine.upper <= coarse.upper * (1 + 1e-9)
     assert got[-1].upper < 1.3 * got[-1].lower
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("h", [1e-3, 1.0, 300.0])
+def test_bounds_nest_with_convecting_sides(seed, h):
+    """Films weak and strong beside a cold side, voids among the pixels, oblong pixels: what leaves costs F^2 / (h s)."""
+    rng = np.random.default_rng(seed)
+    k, hot = rng.choice([1.0, 4.0], (10, 12), p=[0.7, 0.3]), np.zeros((10, 12), bool)
+    hot[3:6, 4:8] = True
+    k[hot], k[7:, 9:11], k[1:3, 2:4] = 5.0, 0.0, 0.0                              # one void lies on a convecting side
+    for how in (dict(cold=(), film={"bottom": h, "right": h / 3}), dict(cold=["left"], film={"bottom": h, "top": 2 * h}), dict(cold=(), film={"bottom": h})):
+        got = [thermal_resistance(np.kron(k, np.ones((m, m))), np.kron(hot, np.ones((m, m), bool)), 1 / m, 0.7 / m, **how) for m in (1, 2, 4)]
+        for coarse, fine in zip(got, got[1:]):
+            assert coarse.lower <= fine.lower * (1 + 1e-9) and fine.lower <= fine.upper and fine.upper <= coarse.upper * (1 + 1e-6)
+        assert got[-1].upper < 1.05 * got[-1].lower
+
+
+def test_a_film_without_limit_is_a_cold_side():
+    k, hot = np.ones((8, 9)), np.zeros((8, 9), bool)
+    hot[2:4, 3:6] = True
+    cold, film = thermal_resistance(k, hot, 1e-9, 2e-9), thermal_resistance(k, hot, 1e-9, 2e-9, cold=(), film={"bottom": 1e16})
+    np.testing.assert_allclose([film.lower, film.upper], [cold.lower, cold.upper], rtol=1e-4)
+
+
+def test_the_hottest_place_heated_alone():
+    """Reciprocity: what the heater does to the hottest node is what that node alone does to the heater."""
+    k, hot = np.random.default_rng(1).choice([1.0, 20.0], (12, 14)), np.zeros((12, 14), bool)
+    hot[3:6, 4:8] = True
+    got = thermal_resistance(k, hot, 1.0, 0.8, cold=["bottom"], film={"left": 0.2})
+    alone = got.warming(1e-9)
+    corners = (alone[:-1, :-1] + alone[1:, :-1] + alone[:-1, 1:] + alone[1:, 1:]) / 4
+    assert corners[hot].mean() == pytest.approx(got.peak, rel=1e-7)
 
 
 def test_heat_in_is_heat_out():

@@ -34,7 +34,7 @@ def terminal_bound(k, terminals, inflow, dx, dy, tolerance):
     host_terminals, host_k = to_host(terminals), to_host(k)
     across, down = _carried(conducts(host_k), host_terminals, to_host(inflow))
     injected = _injected(across, down, host_terminals, int(host_terminals.max()))
-    power = _bound_of(k, terminals, across, down, dx, dy, tolerance)
+    power = _bound_of(k, terminals, across, down, dx, dy, tolerance)[0]
     # any combination c of the patterns bounds v.G v >= 2 c.(I v) - c.(P c); the best one gives I' P^-1 I
     size, direction = np.linalg.eigh(power)
     kept = size > 1e-11 * max(size[-1], 0)
@@ -43,7 +43,7 @@ def terminal_bound(k, terminals, inflow, dx, dy, tolerance):
 
 
 def _bound_of(k, terminals, across, down, dx, dy, tolerance):
-    """(L, L) least powers of fluxes through pixel edges, (L, H, W + 1) to the right and (L, H + 1, W) down, NumPy."""
+    """((L, L) NumPy least powers of fluxes through pixel edges, the fluxes then); across, down: NumPy, (L, H, W + 1) to the right and (L, H + 1, W) down."""
     xp = array_module(k)
     resistivity, void = _inverse(xp.where(terminals > 0, 0, k))
     void &= terminals == 0
@@ -56,17 +56,27 @@ def _bound_of(k, terminals, across, down, dx, dy, tolerance):
     outside[nodes[held]] = True
     outside[0] = False
     held |= outside[nodes]
-    return _least_power(resistivity, xp.asarray(across), xp.asarray(down), void & ~outside[labels], xp.where(held, 0, nodes), held, dx, dy,
-                        (False, False), tolerance)
+    across, down = xp.asarray(across), xp.asarray(down)
+    power = _least_power(resistivity, across, down, void & ~outside[labels], xp.where(held, 0, nodes), held, dx, dy, (False, False), tolerance)
+    return power, across, down
 
 
-def source_bound(k, sink, source, dx, dy, tolerance):
-    """Not below the power at which `source` flows to `sink`, the resistance times the source's square; inf without a way.
+def source_bound(k, source, cold, film, dx, dy, tolerance):
+    """Not below the power at which `source` flows to the sides, the resistance times the source's square; inf without a way.
 
-    k: (H, W) conductivity, >= 0. sink: (H, W) bool NumPy, one perfect conductor; all else about the picture is insulated.
-    source: (H, W) NumPy, what each pixel gives off, spread evenly in it.
+    k: (H, W) conductivity, >= 0. source: (H, W) NumPy, what each pixel gives off, spread evenly in it. cold: names of sides at
+    0. film: dict of convecting ones, name to coefficient h; what leaves through a pixel's edge of length s takes F^2 / (h s) more.
+    One sink runs all round, so that the flux is free to choose its side; before it lies a row of pixels: of the sink on a cold side, of
+    insulator on an insulated one, and as resistive as the film on a convecting one, whose own power is then taken exactly.
     """
-    xp = array_module(k)
+    xp, resistivity = array_module(k), _inverse(k)[0]
+    k, source, sink = xp.pad(k, 2), np.pad(source, 2), np.pad(np.zeros(k.shape, bool), 2)
+    sink[[0, -1]] = sink[:, [0, -1]] = True
+    inside = np.s_[2:-2]
+    beside = {"top": (1, inside), "bottom": (-2, inside), "left": (inside, 1), "right": (inside, -2)}
+    for side, place in beside.items():
+        sink[place] = side in cold
+        k[place] = film.get(side, 0.0) * (dy if side in ("top", "bottom") else dx)
     terminals = sink.astype(np.int32)
     host_k = to_host(k)
     reach = ((host_k > 0) | sink).astype(np.uint8)
@@ -76,7 +86,13 @@ def source_bound(k, sink, source, dx, dy, tolerance):
         return np.inf
     across, down = np.zeros((1, k.shape[0], k.shape[1] + 1)), np.zeros((1, k.shape[0] + 1, k.shape[1]))
     _carry(order, parent, load, across[0], down[0])
-    return float(_bound_of(k, xp.asarray(terminals), across, down, dx, dy, tolerance)[0, 0])
+    power, across, down = _bound_of(k, xp.asarray(terminals), across, down, dx, dy, tolerance)
+    if not film:
+        return float(power[0, 0])
+    across, down = across[:, 2:-2, 2:-2], down[:, 2:-2, 2:-2]
+    leaving = {"top": (down[0, 0], dx), "bottom": (down[0, -1], dx), "left": (across[0, :, 0], dy), "right": (across[0, :, -1], dy)}
+    own = powers(resistivity[None], dx / dy / 6, dy / dx / 6, xp.ascontiguousarray(across), xp.ascontiguousarray(down))[0, 0]
+    return float(own) + sum(float((leaving[side][0] ** 2).sum()) / (h * leaving[side][1]) for side, h in film.items())
 
 
 def periodic_bound(k, dx, dy, tolerance):

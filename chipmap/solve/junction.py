@@ -18,19 +18,22 @@ SIDES = {"top": np.s_[0], "bottom": np.s_[-1], "left": np.s_[:, 0], "right": np.
 @dataclass(frozen=True)
 class ThermalResistance:
     """value: mean temperature of the junction over the power that spreads evenly in it, K m/W for W/(m K): divide by the
-    depth. peak: the same of its hottest node. temperature: (H + 1, W + 1) at the nodes at unit power. floating: (H + 1,
+    depth. peak: the same of its hottest node, at `hottest`, row and column. temperature: (H + 1, W + 1) at the nodes at unit power. floating: (H + 1,
     W + 1) bool, nodes that nothing joins to the junction or a side. iterations: of conjugate gradients.
 
     lower <= value of the pixel geometry <= upper, certified: `lower` is the value itself, from an admissible temperature,
-    `upper` from an admissible flux, solved when it is first asked for; None where a side convects.
+    `upper` from an admissible flux, solved when it is first asked for; inf where the junction meets a side at corners of pixels only.
+    warming(tolerance): (H + 1, W + 1) temperature at unit power in the hottest node alone: what power anywhere does to `peak`.
     """
 
     value: float
     peak: float
+    hottest: tuple
     temperature: np.ndarray
     floating: np.ndarray
     iterations: int
     _dual: Callable = field(repr=False, compare=False)
+    warming: Callable = field(repr=False, compare=False)
 
     @property
     def lower(self):
@@ -70,13 +73,16 @@ def thermal_resistance(conductivity, junction, dx=1.0, dy=1.0, cold=("bottom",),
     value = float((u * sources[0]).sum())
 
     def dual():
-        if films is not None:
-            return None
-        pads = [(int("top" in cold), int("bottom" in cold)), (int("left" in cold), int("right" in cold))]
-        sink = np.pad(np.zeros(k.shape, bool), pads, constant_values=True)
-        return source_bound(xp.pad(k, pads), sink, np.pad(to_host(power), pads), dx, dy, tolerance)
+        return source_bound(k, to_host(power), cold, {name: h for name, h in (film or {}).items() if h}, dx, dy, tolerance)
 
-    return ThermalResistance(value, float(u[sources[0] > 0].max()), u, solved.floating, solved.iterations, dual)
+    hottest = tuple(int(n) for n in np.unravel_index(int(xp.where(sources[0] > 0, u, -1).argmax()), u.shape))
+
+    def warming(tolerance):
+        at = xp.zeros(u.shape)
+        at[hottest] = 1.0
+        return conductor.solve(sources=xp.where(fixed, 0, at)[None], tolerance=tolerance).potential[0]
+
+    return ThermalResistance(value, float(u[hottest]), hottest, u, solved.floating, solved.iterations, dual, warming)
 
 
 def surroundings(xp, shape, dx, dy, cold, film):
