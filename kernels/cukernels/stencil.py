@@ -16,6 +16,7 @@ Node arrays are *padded*: (S, H' + 4, W' + 4) for S fields on H' times W' nodes,
 is zero at a side that ends and a copy of the far side at one that wraps. `embed` and `interior` go in and out.
 """
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,7 +87,7 @@ def conduction(k, dx=1.0, dy=1.0, periodic=(False, False), fixed=None, reaction=
     xp = array_module(k, fixed, reaction)
     k = xp.asarray(k)
     check_conductivity(k)
-    k = k.astype(np.float64)
+    k = xp.asarray(k, np.float64)
     if not (np.isfinite(dx) and np.isfinite(dy) and dx > 0 and dy > 0):
         raise ValueError(f"pixel size dx = {dx}, dy = {dy}: give finite lengths > 0")
     for n, wraps, name in zip(k.shape[-2:], periodic, ("rows", "columns")):
@@ -97,7 +98,7 @@ def conduction(k, dx=1.0, dy=1.0, periodic=(False, False), fixed=None, reaction=
         if array is not None and array.shape != shape:
             raise ValueError(f"{name} has shape {array.shape}: give one value a node, {shape}")
     a, b = dy / dx, dx / dy
-    pixels = _fit(embed(k, periodic), shape, periodic)
+    pixels = _pixels(k, shape, periodic)
     used = conducts(pixels)
     used = (used | _shift(used, 0, 1) | _shift(used, 1, 0) | _shift(used, 1, 1))[PAD:PAD + shape[0], PAD:PAD + shape[1]]
     if reaction is None:
@@ -116,6 +117,10 @@ def check_conductivity(k):
     xp = array_module(k)
     if not (k.ndim == 2 or k.ndim == 3 and k.shape[0] in (3, 6)) or 0 in k.shape:
         raise ValueError(f"conductivity has shape {k.shape}: give one number a pixel, (H, W) with at least one pixel, or tensors (3, H, W)")
+    if not on_device(k):
+        flat = np.ascontiguousarray(k if k.ndim == 3 else k[None], np.float64)
+        if all(in_pieces(_good_rows, chunks(k.shape[-2]), flat)):
+            return
     good = xp.isfinite(k)
     if k.ndim == 2:
         good &= k >= 0
@@ -220,19 +225,59 @@ def wrap(a, periodic):
 
 def chunks(rows, least=64):
     """Row numbers that cut `rows` into even-sized pieces, one or a few a thread: int64, from 0 to rows."""
-    pieces = max(1, min(rows // least, 2 * processors()))
-    return np.append(np.arange(pieces) * rows // pieces // 2 * 2, rows).astype(np.int64)
+    return _chunks(rows, max(1, min(rows // least, 2 * processors())))
+
+
+@functools.lru_cache(256)
+def _chunks(rows, pieces):
+    bounds = np.append(np.arange(pieces) * rows // pieces // 2 * 2, rows).astype(np.int64)
+    bounds.flags.writeable = False
+    return bounds
 
 
 def _shift(a, rows, columns):
     return array_module(a).roll(a, (rows, columns), axis=(-2, -1))
 
 
-def _fit(pixels, shape, periodic):
-    # pixel pads to node pads: one row and column more of zeros at sides that end
-    out = array_module(pixels).zeros((*pixels.shape[:-2], *(n + 2 * PAD for n in shape)), pixels.dtype)
-    out[..., :pixels.shape[-2], :pixels.shape[-1]] = pixels
-    return out
+def _pixels(k, shape, periodic):
+    """Pixels padded as nodes are, whose shape is given: one row and column more of zeros at sides that end."""
+    out = array_module(k).zeros((*k.shape[:-2], *(n + 2 * PAD for n in shape)), k.dtype)
+    out[..., PAD:PAD + k.shape[-2], PAD:PAD + k.shape[-1]] = k
+    return wrap(out, periodic)
+
+
+@njit(cache=True, nogil=True)
+def _good_rows(k, first, last):
+    """Whether rows of conductivities (1 or 3 or 6, H, W) are finite and, as quadratic forms, not negative."""
+    for i in range(first, last):
+        for j in range(k.shape[2]):
+            for part in range(k.shape[0]):
+                if not np.isfinite(k[part, i, j]):
+                    return False
+            if k.shape[0] == 6:
+                if not _good_element(k[0, i, j], k[1, i, j], k[2, i, j], k[3, i, j], k[4, i, j], k[5, i, j]):
+                    return False
+            elif k[0, i, j] < 0:
+                return False
+            elif k.shape[0] == 3 and (k[1, i, j] < 0 or k[2, i, j] * k[2, i, j] > k[0, i, j] * k[1, i, j] * (1 + 1e-12)):
+                return False
+    return True
+
+
+@njit(cache=True)
+def _good_element(top, bottom, left, right, down, up):
+    """`_not_negative` of one pixel."""
+    least = -1e-9 * (abs(top) + abs(bottom) + abs(left) + abs(right) + abs(down) + abs(up))
+    a, b, c, ab, ac, bc = top + right + up, bottom + left + up, bottom + right + down, -up, -right, -bottom
+    if a < least or b < least or c < least:
+        return False
+    if a > -least:
+        b, c, bc = b - ab * ab / a, c - ac * ac / a, bc - ab * ac / a
+        if b < least or c < least:
+            return False
+    if b > -least:
+        return c - bc * bc / b >= least or a <= -least
+    return True
 
 
 @njit(cache=True, nogil=True)
