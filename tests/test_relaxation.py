@@ -8,6 +8,11 @@ from cukernels.stencil import apply, embed, interior
 from small_operators import SIDES, problem
 
 
+@pytest.fixture(autouse=True)
+def grids_all_the_way_down(monkeypatch):
+    monkeypatch.setattr("cukernels.multigrid._MOST", 1.0)
+
+
 def test_uniform_is_solved_at_once_by_two_threads_or_one(monkeypatch):
     operator = problem(np, 1, (130, 141), (True, True))
     b = embed(np.random.default_rng(0).standard_normal((1, *operator.shape)).astype(np.float32), (False, False)) * operator.free

@@ -156,8 +156,7 @@ def _fold(c, reaction, shape, periodic):
 
 
 def dense_inverse(c, reaction, shape, periodic):
-    """Inverse of a small level, float64. A piece without any reaction is singular: the mean of its answer is set to 0."""
-    from scipy.sparse.csgraph import connected_components
+    """Inverse of a small level, float64, as of `inverse_of`."""
     ny, nx = shape
     number = np.arange(ny * nx).reshape(shape)
     conductance = np.zeros((ny * nx, ny * nx))
@@ -167,7 +166,13 @@ def dense_inverse(c, reaction, shape, periodic):
         np.add.at(conductance, (a, b), link[i + PAD, j + PAD])
         np.add.at(conductance, (b, a), link[i + PAD, j + PAD])
     np.fill_diagonal(conductance, 0)
-    loss = interior(reaction).astype(np.float64).ravel()
+    return inverse_of(conductance, interior(reaction).astype(np.float64).ravel())
+
+
+def inverse_of(conductance, loss):
+    """Inverse (N, N) of the operator of links (N, N) and losses (N,), float64. A piece without any loss is singular: the
+    mean of its answer is set to 0."""
+    from scipy.sparse.csgraph import connected_components
     diagonal = conductance.sum(axis=1) + loss
     matrix = np.diag(diagonal) - conductance
     count, piece = connected_components(conductance != 0, directed=False)

@@ -1,12 +1,15 @@
 """Black-box multigrid for nine-point stencils: the preconditioner that does not mind where copper meets oxide.
 
-Levels are made by `coarsening` and worked on by `relaxation`; here is the order in which a cycle visits them. A cycle is
-linear, symmetric and positive.
+Levels are made by `coarsening` and worked on by `relaxation`; here is the order in which a cycle visits them. Where pieces of
+a few pixels touch at corners at a high contrast, all levels but the finest are `algebraic`. A cycle is linear, symmetric and
+positive.
 """
 
 import numpy as np
 
+from .algebraic import Algebraic
 from .backend import array_module, to_host
+from .classical import graph
 from .coarsening import dense_inverse, galerkin, interpolation, links
 from .relaxation import Level, combine, make_level, prolong, residual, restrict, scratch, smooth
 from .stencil import PAD, interior, wrap
@@ -20,10 +23,13 @@ DIRECT = 200          # nodes at which a dense inverse takes over
 # there are single modes: a node of a coarse grid may be tied to a piece that touches at a corner and has none of the node's
 # coarse neighbours in it, so that no interpolation between those follows it. Where more than _MANY of the nodes are such
 # corners, three steps are joined into one by the polynomial for [_LOWER, 1]: fewer iterations, each with its products in
-# double precision, for the same work. Above _HIGHEST those modes add up from level to level in such pictures: there it takes
-# three cycles a level, each of one sweep, joined for [_LOWER, 1] too.
+# double precision, for the same work. Above _HIGHEST, between insulators, and where more than _MOST of the nodes are corners
+# (pieces of a single pixel), those modes add up from level to level. There the links choose the coarse nodes (`algebraic`),
+# which takes longer to set up and then a dozen iterations whatever the contrast. Not so with the links of tensors, many of them
+# negative, which say little about who follows whom: those take three cycles a level, each of one sweep, joined for [_LOWER, 1].
 _LOWEST, _LOWER = 0.25, 0.12
-_HIGH, _HIGHEST, _MANY = 500, 1e5, 0.0015
+_HIGH, _HIGHEST = 500, 1e5
+_MANY, _MOST = 0.0015, 0.06
 _STRONGER = 10.0      # times the other two: then the two pixels across a corner are one piece
 
 
@@ -39,17 +45,23 @@ class Multigrid:
         if contrast is None:
             contrast = float(operator.k.max()) / float(xp.where(operator.k > 0, operator.k, np.inf).min())
         self.sweeps = 1 if contrast <= _HIGH else 2
-        self._below, self._top = _chebyshev(2, _LOWEST), ([1.0], 1.0)
-        if contrast > _HIGH and _corners(operator) > _MANY:
-            self._top = _chebyshev(3, _LOWER)
-            if contrast > _HIGHEST:
-                self.sweeps, self._below = 1, self._top
         c, reaction = links(operator)
         level = make_level(operator.shape, operator.periodic, c, reaction)
         if len(operator.k) == 1:  # pixels, in which links to fixed nodes lead to zeros
             level = Level(level.shape, level.periodic, operator.k.astype(np.float32), operator.weights, operator.reaction.astype(np.float32),
                           level.inverse, None, level.colours)
-        self.levels = [level]
+        self.levels, self.algebraic = [level], None
+        corners = _corners(operator) if contrast > _HIGH or _insulates(operator) else 0.0
+        self._below, self._top = _chebyshev(2, _LOWEST), ([1.0], 1.0)
+        if contrast > _HIGH and corners > _MANY:
+            self._top = _chebyshev(3, _LOWER)
+            if contrast > _HIGHEST:
+                self.sweeps, self._below = 1, self._top
+        if _needs_algebraic(operator, contrast, corners):
+            g = graph(to_host(c), to_host(reaction), operator.shape, operator.periodic)
+            del c, reaction
+            self.algebraic = Algebraic(g, DIRECT, xp)
+            return
         shape, periodic = operator.shape, operator.periodic
         while shape[0] * shape[1] > DIRECT:
             inverse = self.levels[-1].inverse
@@ -65,7 +77,16 @@ class Multigrid:
 
         The returned array is reused by the next call.
         """
-        return self._joined(0, b)
+        return self._joined(0, b) if self.algebraic is None else self._above_algebraic(b)
+
+    def _above_algebraic(self, b):
+        level = self.levels[0]
+        x = scratch(level, "x", b.shape, b)
+        smooth(level, x, b, forward=True, from_zero=True)
+        self.algebraic.correct(x, residual(level, x, b, scratch(level, "r", b.shape, b), 1.0))
+        wrap(x, level.periodic)
+        smooth(level, x, b, forward=False, from_zero=False)
+        return x
 
     def _cycle(self, n, b, name):
         level, coarser = self.levels[n], self.levels[n + 1]
@@ -105,6 +126,20 @@ def _chebyshev(degree, lowest):
     middle, half = (1 + lowest) / 2, (1 - lowest) / 2
     steps = [1 / (middle + half * np.cos(np.pi * (2 * i + 1) / (2 * degree))) for i in range(degree)]
     return steps, 1 + 1 / np.cosh(degree * np.arccosh(middle / half))
+
+
+def _needs_algebraic(operator, contrast, corners):
+    """Whether the links have to choose the coarse nodes, at this contrast and share of corners."""
+    if len(operator.k) > 1:
+        return False
+    high, insulates = contrast > _HIGH, _insulates(operator)
+    return corners > _MANY and (contrast > _HIGHEST or high and insulates) or corners > _MOST and (high or insulates)
+
+
+def _insulates(operator):
+    """Whether there are pixels that do not conduct at all; never where links are all there is."""
+    rows, columns = (n - (not wraps) for n, wraps in zip(operator.shape, operator.periodic))
+    return len(operator.k) == 1 and bool((interior(operator.k)[0, :rows, :columns] == 0).any())
 
 
 def _corners(operator):
