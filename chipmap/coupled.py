@@ -1,5 +1,7 @@
 """Current heats, heat changes the resistivity, and what is warm expands: current -> heat -> temperature -> stress."""
 
+from types import SimpleNamespace
+
 import numpy as np
 from cukernels.backend import NotConverged, array_module, on_device, to_host
 from cukernels.stencil import chunks
@@ -11,7 +13,7 @@ from chipmap.answer import Answer, Picture, at_pixels, by_object, nothing
 from chipmap.physics import UNNAMED, conductivity, flux_density
 from chipmap.solve import Conductor
 from chipmap.solve.conduction import TOLERANCE
-from chipmap.solve.confidence import energy_changes
+from chipmap.solve.confidence import energy_changes, near_source
 from chipmap.stresses import stress
 from chipmap.uncertainty import NO_GREY, edges_sigma, energy_sigma
 
@@ -19,7 +21,7 @@ ROUNDS = 60
 SETTLED = 1e-10     # relative change of the power that further rounds would make
 FIRST = 1e-4        # tolerance of the first round, which the next ones correct
 STEADY = 0.1        # what a round changes, as a share of what the one before did, up to which the rest is seen to be as small
-ROUGH = 1e-3        # of fields that sensitivities are read from
+ROUGH = 5e-3        # of fields that sensitivities are read from
 HOTTEST_K = 3000.0  # above room: the linear law of the resistivity is long void, and so is the chip
 
 
@@ -186,9 +188,18 @@ def hottest_changes(heater, edges):
     driven = xp.where(electric.fixed | electric.floating, 0, driven)
     adjoint = electric.solve(sources=driven, tolerance=ROUGH).potential[0]
 
+    # the pixels beside the edges alone, one row of them
+    count, rows, columns = len(edges.row), *(np.concatenate(pair) for pair in zip((edges.row, edges.column), edges.beyond))
+    beside = SimpleNamespace(normal=edges.normal, row=np.zeros(count, int), column=np.arange(count), beyond=(np.zeros(count, int), np.arange(count, 2 * count)))
+    near = near_source(edges, place)
+
     def changes(k, *potentials):
-        fluxes = [xp.moveaxis(flux_density(k, u, dx, dy), -1, 0) for u in potentials]
-        return energy_changes(edges, to_host(k), np.zeros(k.shape, bool), edges.weight * dx * dy, fluxes, place)
+        own = k[rows, columns]
+        fluxes = []
+        for u in potentials:
+            falling, rising = u[rows, columns] - u[rows + 1, columns + 1], u[rows + 1, columns] - u[rows, columns + 1]
+            fluxes.append(own * xp.stack([(falling + rising) / (2 * dx), (falling - rising) / (2 * dy)]))
+        return energy_changes(beside, to_host(own)[None], np.zeros((1, 2 * count), bool), edges.weight * dx * dy, [part[:, None] for part in fluxes], near)
     own, heat, felt = changes(heater.thermal, heater.temperature, alone), changes(heater.k, heater.potential, adjoint), to_host(felt)
     there = (felt[edges.row, edges.column] + felt[edges.beyond]) / 2
     return there * heat[:, 0, 0] - heat[:, 0, 1] - own[:, 0, 1]

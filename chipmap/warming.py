@@ -9,7 +9,7 @@ from chipmap import InputError
 from chipmap.answer import Answer, Picture, at_pixels, by_object, nothing
 from chipmap.physics import UNNAMED, flux_density
 from chipmap.solve import thermal_resistance, transient
-from chipmap.solve.confidence import energy_changes
+from chipmap.solve.confidence import energy_changes, near_source
 from chipmap.solve.junction import SIDES, spread, surroundings
 from chipmap.uncertainty import NO_GREY, edges_sigma
 
@@ -66,7 +66,7 @@ def _sigma_of_mean_and_peak(sample, k, fluxes, hottest):
     edges, (dy, dx) = sample.measured.edges, sample.pixel_size_m
     how = edges, to_host(k), np.zeros(k.shape, bool), edges.weight * dx * dy
     found = []
-    for moved in (energy_changes(*how, fluxes[:1]), energy_changes(*how, fluxes, hottest)[:, :1, 1:]):
+    for moved in (energy_changes(*how, fluxes[:1]), energy_changes(*how, fluxes, near_source(edges, hottest))[:, :1, 1:]):
         sigma, why = edges_sigma(sample, moved)
         found.append((None if sigma is None else float(sigma[0, 0]), why))
     return found

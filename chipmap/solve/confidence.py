@@ -58,13 +58,12 @@ class Doubtful:
             yield moved_tensors(self.edges, moved.clip(-REACH, REACH), self.k)
 
 
-def energy_changes(edges, k, perfect, area, flux, source=None):
+def energy_changes(edges, k, perfect, area, flux, near=None):
     """(F, L, L) change of the energies of L fields, and of each two of them, for each pixel that a face of the edges moves.
 
     edges: `chipmap.measure.edges.Edges`. k: (H, W) NumPy conductivity. perfect: (H, W) bool NumPy, perfect conductors, where k is not
-    read. area: (F,), that each face sweeps. flux: L times (2, H, W), x first, of fields with their potentials held. source: node
-    (row, column) that a field springs from: so near an edge the means of the pixels on its two sides differ by what is fed in between, and
-    about there the poorer conductor alone says what passes the edge, the better one what runs along it.
+    read. area: (F,), that each face sweeps. flux: L times (2, H, W), x first, of fields with their potentials held. near: (F,) bool, as of `near_source`:
+    there the poorer conductor alone says what passes the edge, the better one what runs along it.
     """
     inside, outside = (edges.row, edges.column), edges.beyond
     one, other = (np.array([to_host(q)[:, at[0], at[1]].T for q in flux]) for at in (inside, outside))
@@ -78,14 +77,18 @@ def energy_changes(edges, k, perfect, area, flux, source=None):
     along_a, along_b = (np.where((hard_a | hard_b)[:, None], 0, a) for a in (along_a, along_b))
     blank_a, blank_b = (ka == 0) & ~hard_a, (kb == 0) & ~hard_b
     along_a, along_b = np.where(blank_a[:, None], along_b, along_a), np.where(blank_b[:, None], along_a, along_b)
-    if source is not None:
-        near = np.hypot(edges.row + 0.5 - source[0], edges.column + 0.5 - source[1]) < NEAR
+    if near is not None:
         poor_a, poor_b = (near & (ka < kb))[:, None], (near & (ka > kb))[:, None]
         across_a, across_b = np.where(poor_b, across_b, across_a), np.where(poor_a, across_a, across_b)
         along_a, along_b = np.where(poor_a, along_b, along_a), np.where(poor_b, along_a, along_b)
     along, through = _products(along_a, along_b), _products(across_a, across_b) * ~(blank_a | blank_b)[:, None, None]
     jump = np.where(hard_a | hard_b, 0, ka - kb)
     return (jump[:, None, None] * along + (inverse_b - inverse_a)[:, None, None] * through) * area[:, None, None]
+
+
+def near_source(edges, node):
+    """(F,) bool: faces so near a node (row, column) at which a field is fed in that the means of their two pixels differ by that."""
+    return np.hypot(edges.row + 0.5 - node[0], edges.column + 0.5 - node[1]) < NEAR
 
 
 def sampled(doubtful, samples, seed, solve):
