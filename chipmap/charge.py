@@ -69,7 +69,8 @@ def _answer(sample, solved, lower, upper, relative, conductors, fixed, net, cond
         "floating_by": "one potential each and no charge",
         "boundary": "closed box without field across its sides" if not margin else f"open: {margin} pixels of surroundings on every side",
         "truncation": None if solved.truncation is None else (EPSILON_0 * solved.truncation).tolist(),
-        "largest_field": {"value": float(size.max()), "unit": "V/m at 1 V", "lower": None, "upper": None},
+        "largest_field": {"value": float(size.max()), "unit": "V/m at 1 V", "lower": None, "upper": None, "sigma": None,
+                          "why_no_bounds": "the field is infinite at corners of conductors: the largest grows as pixels shrink"},
     }
     if sample.thickness_m:
         facts["capacitance_matrix"] |= {"of_the_layer_f": (value * sample.thickness_m).tolist(), "thickness_m": sample.thickness_m}

@@ -48,12 +48,13 @@ def stress(sample, temperature_change, fixed, plane, what="uniform change of tem
     facts = {
         "temperature_change": {"value": float(temperature_change) if uniform else None, "unit": "K", "what": what},
         "boundary": {"fixed": list(sides), "others": "free", "plane": plane},
-        "largest_von_mises": {"value": float(mises.max()), "lower": None, "upper": None, "unit": "Pa", "object": count,
+        "largest_von_mises": {"value": float(mises.max()), "lower": None, "upper": None, "sigma": None, "unit": "Pa", "object": count,
                               "why_no_bounds": "stress is infinite at corners between materials: the largest grows as pixels shrink"},
-        "mean_von_mises": {"value": float(mises.mean()), "lower": None, "upper": None, "unit": "Pa"},
+        "mean_von_mises": {"value": float(mises.mean()), "lower": None, "upper": None, "sigma": None, "unit": "Pa"},
         "strain_energy": {"value": _energy(xp, solved, modulus / GPA, ratio, plane) * GPA * dx * dy, "lower": None, "upper": None,
                           **_energy_doubt(sample, plane, sides, expansion, temperature_change, solved), "unit": "J/m", "per": "metre of depth"},
-        "largest_displacement": {"value": float(xp.hypot(*solved.displacement).max()) * dx, "unit": "m"},
+        "largest_displacement": {"value": float(xp.hypot(*solved.displacement).max()) * dx, "lower": None, "upper": None, "sigma": None, "unit": "m",
+                                 "why_no_sigma": "no energy: it would take a further elastic solve"},
         "iterations": int(solved.iterations),
     }
     tensors = {f"stress_{name}_pa": part * GPA for name, part in zip(("xx", "yy", "xy", "zz"), solved.stress)}

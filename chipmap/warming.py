@@ -193,7 +193,8 @@ def _told(sample, found, hot, heater, sides, films, watts, on, doubt):
     facts = {
         "power": {"value": watts, "unit": "W/m", "per": "metre of depth"}, "pulse_s": on, "heater": _numbers(heater, len(sample.phase)),
         "cold_sides": list(sides), "film_w_m2k": films, "other_sides": "insulated",
-        "highest_temperature_rise": {"value": float(found.steps[hottest, 1]), "unit": "K", "at_s": float(found.steps[hottest, 0]), "lower": None, "upper": None},
+        "highest_temperature_rise": {"value": float(found.steps[hottest, 1]), "unit": "K", "at_s": float(found.steps[hottest, 0]), "lower": None, "upper": None, "sigma": None,
+                                     "why_no_sigma": "the place and the moment would take a further run back in time; that of the heater's mean is below"},
         "mean_rise_of_heater_at_the_end_of_the_pulse": {
             "value": next((m for t, m in zip(found.times, mean) if abs(t / on - 1) < 1e-9), None), "unit": "K", "lower": None, "upper": None,
             "sigma": doubt[0], **({"why_no_sigma": doubt[1]} if doubt[1] else {"sigma_from": "where the edges are, first order"})},
