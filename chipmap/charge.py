@@ -2,9 +2,11 @@
 
 import numpy as np
 from cukernels.backend import NotConverged, array_module, to_host
+from cukernels.threads import meanwhile
 
 from chipmap import InputError
 from chipmap.answer import Answer, Picture, by_object, nothing
+from chipmap.memory import together
 from chipmap.nets import find_nets
 from chipmap.physics import BOUND, CLOSE, UNNAMED, conductivity, flux_density
 from chipmap.solve import capacitance
@@ -41,15 +43,19 @@ def charge(sample, named=None, margin=0):
     try:
         solved = capacitance(relative, conductors, dx, dy, range(len(fixed) + 1, len(fixed) + len(others) + 1), margin, tolerance=CLOSE,
                              bound_tolerance=BOUND)
-        lower, upper = EPSILON_0 * solved.lower, EPSILON_0 * solved.upper
     except NotConverged as error:
         return nothing(f"no charge: {error}")
     except ValueError as error:
         raise InputError(str(error)) from None
-    return _answer(sample, solved, lower, upper, relative, conductors, fixed, net, conducts, margin)
+    try:
+        # the bounds' fluxes are solved for while the potentials are looked at
+        with meanwhile(lambda: (EPSILON_0 * solved.lower, EPSILON_0 * solved.upper), together(relative)) as bounds:
+            return _answer(sample, solved, bounds, relative, conductors, fixed, net, conducts, margin)
+    except NotConverged as error:
+        return nothing(f"no charge: {error}")
 
 
-def _answer(sample, solved, lower, upper, relative, conductors, fixed, net, conducts, margin):
+def _answer(sample, solved, bounds, relative, conductors, fixed, net, conducts, margin):
     xp = array_module(sample.objects)
     dy, dx = sample.pixel_size_m
     inside = np.s_[margin:-margin, margin:-margin] if margin else np.s_[:, :]
@@ -58,6 +64,9 @@ def _answer(sample, solved, lower, upper, relative, conductors, fixed, net, cond
     size = xp.hypot(field[..., 0], field[..., 1])
     value = EPSILON_0 * solved.value
     sigma, why = _doubt(sample, solved, relative, conductors, inside)
+    columns = {name: np.where(conducts, np.nan, column) for name, column in by_object(
+        sample.objects, len(net), highest_electric_field_v_m=size).items()}
+    lower, upper = bounds()
     titles = [f"net {n}" for n in fixed]
     objects = [int(np.flatnonzero(net == n)[0]) for n in fixed]
     facts = {
@@ -77,8 +86,6 @@ def _answer(sample, solved, lower, upper, relative, conductors, fixed, net, cond
     pair = np.indices(value.shape).reshape(2, -1)
     table = {"net_a": [fixed[i] for i in pair[0]], "net_b": [fixed[i] for i in pair[1]], "object_a": [objects[i] for i in pair[0]],
              "object_b": [objects[i] for i in pair[1]], "capacitance_f_m": value.ravel(), "lower_f_m": lower.ravel(), "upper_f_m": upper.ravel()}
-    columns = {name: np.where(conducts, np.nan, column) for name, column in by_object(
-        sample.objects, len(net), highest_electric_field_v_m=size).items()}
     return Answer(facts, {"electrostatic_potential_v": potential}, {"electric_field_v_m": field}, columns, {"capacitance.csv": table},
                   [Picture("electric_field.png", size, "electric field", "V/m", f"charge: {titles[0]} at 1 V, {', '.join(titles[1:])} at 0", "magma", 0.999)])
 

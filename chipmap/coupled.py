@@ -5,11 +5,12 @@ from types import SimpleNamespace
 import numpy as np
 from cukernels.backend import NotConverged, array_module, on_device, to_host
 from cukernels.stencil import chunks
-from cukernels.threads import in_pieces
+from cukernels.threads import in_pieces, meanwhile
 from numba import njit
 
 from chipmap import InputError, terminals
 from chipmap.answer import Answer, Picture, at_pixels, by_object, nothing
+from chipmap.memory import together
 from chipmap.physics import UNNAMED, conductivity, flux_density
 from chipmap.solve import Conductor
 from chipmap.solve.conduction import TOLERANCE
@@ -61,8 +62,9 @@ def coupled(sample, named_terminals, volts, cold, fixed, plane, driven=None):
         rounds = heater.settle()
     except NotConverged as error:
         return nothing(f"no coupled problem: {error}")
-    strained = stress(sample, heater.rise, fixed, plane, "Joule heat")
-    return _answer(sample, heater, strained, rounds, [str(name) for name in names], sides, volts)
+    with meanwhile(lambda: _hottest_doubt(sample, heater), together(k0)) as hottest:
+        strained = stress(sample, heater.rise, fixed, plane, "Joule heat")
+        return _answer(sample, heater, strained, hottest, rounds, [str(name) for name in names], sides, volts)
 
 
 def joule_heat(k, potential, dx, dy):
@@ -212,7 +214,7 @@ def _sides(cold):
     return sides
 
 
-def _answer(sample, heater, strained, rounds, names, sides, volts):
+def _answer(sample, heater, strained, hottest, rounds, names, sides, volts):
     count = len(sample.phase)
     density = flux_density(heater.k, heater.potential, heater.dx, heater.dy)
     vi = volts * heater.amperes
@@ -222,7 +224,7 @@ def _answer(sample, heater, strained, rounds, names, sides, volts):
                        "unit": "ohm m", "meaning": "warm; divide by the depth"},
         "power": {"value": heater.power, "v_times_i": vi, "joule_heat": heater.heat, "heat_out": heater.out, "unit": "W/m",
                   "imbalance": abs(heater.heat / vi - 1) if vi else 0.0, "per": "metre of depth"},
-        "highest_temperature_rise": {"value": float(heater.temperature.max()), "unit": "K", "lower": None, "upper": None, **_hottest_doubt(sample, heater)},
+        "highest_temperature_rise": {"value": float(heater.temperature.max()), "unit": "K", "lower": None, "upper": None, **hottest()},
         "strain_energy": strained.facts.get("strain_energy"),
         "largest_von_mises": strained.facts.get("largest_von_mises"),
         "resistivity": "rises by each metal's temperature coefficient; thermal conductivity and elasticity are those at room temperature",

@@ -1,5 +1,7 @@
 """How much memory a solve takes at most, stated before it starts."""
 
+from cukernels.backend import on_device
+
 from chipmap import stress
 
 # Bytes a pixel beside the picture, results included; measured on pictures of small blocks (tests hold them as upper bounds)
@@ -8,10 +10,15 @@ MOST_TOGETHER = 1 << 23         # pixels of a picture up to which it is
 JUNCTION = 340
 TRANSIENT = 460
 CHARGE, CONDUCTOR = 300, 100    # and for each conductor but one
-COUPLED = 180       # beside the stress
+COUPLED = 210       # beside the stress
 CONDUCTORS = 4      # where none are named
 # and what its results hold on to while the next ones are solved
 KEPT = {"heat": 36, "current": 36, "charge": 30, "stress": 50, "coupled": 58, "junction": 30, "transient": 50, "stiffness": 2}
+
+
+def together(field):
+    """Whether two solves of a picture go on side by side: on processors, where memory for both is no matter."""
+    return not on_device(field) and field.size <= MOST_TOGETHER
 
 
 def needs(names, shape, boundaries):

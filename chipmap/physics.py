@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-from cukernels.backend import NotConverged, array_module, on_device, to_host
+from cukernels.backend import NotConverged, array_module, to_host
 from cukernels.components import pieces
 from cukernels.threads import meanwhile
 
 from chipmap import InputError, terminals
 from chipmap.answer import Answer, Picture, at_pixels, by_object, nothing
-from chipmap.memory import MOST_TOGETHER
+from chipmap.memory import together
 from chipmap.solve import Conductor, conductance, effective_conductivity
 from chipmap.solve.flux import terminal_bound
 from chipmap.uncertainty import doubt
@@ -123,7 +123,7 @@ def _drive(sample, k, axes, drop, unit, drop_unit, flux_unit):
     length, across = (field.shape[axis] * (dy, dx)[axis], field.shape[1 - axis] * (dy, dx)[1 - axis])
     try:
         solved = conductance(field, axis=axis, dx=dx, dy=dy, tolerance=CLOSE, bound_tolerance=BOUND)
-        with meanwhile(lambda: solved.lower, not on_device(field) and field.size <= MOST_TOGETHER) as bound:
+        with meanwhile(lambda: solved.lower, together(field)) as bound:
             # a tensor depends on the shape of the pixel only
             tensor = np.asarray(to_host(effective_conductivity(field, dx=1.0, dy=dy / dx, tolerance=CLOSE).value))
             density = flux_density(field, drop * solved.field, dx, dy)

@@ -15,7 +15,7 @@ from chipmap.uncertainty import NO_GREY, edges_sigma
 from chipmap.uniform import uniform_stiffness
 
 GPA = 1e9
-TOLERANCE = 1e-6    # of the displacement, in the energy norm
+TOLERANCE = 1e-5    # of the displacement, in the energy norm
 
 
 def stress(sample, temperature_change, fixed, plane, what="uniform change of temperature"):
