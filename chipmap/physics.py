@@ -74,6 +74,8 @@ def current(sample, named_terminals=None, volts=CURRENT_V):
         return nothing(f"no current: {UNNAMED}"), None
     k = conductivity(sample)
     if not (k.value > 0).any():
+        if named_terminals:
+            raise InputError(f"terminals {named_terminals!r}: none of the materials conducts (resistivity below 1e-3 ohm m), leave them out or name a metal")
         return nothing("no current: none of the materials conducts (resistivity below 1e-3 ohm m)"), None
     if named_terminals:
         facts, driven = _between(sample, k, named_terminals, volts)

@@ -172,7 +172,9 @@ def plane_moduli(E, nu, plane):
         raise InputError(f"E and nu have shapes {E.shape} and {nu.shape}: give one number a pixel, (H, W) each")
     solid = E != 0
     _check(xp.isfinite(E) & (E >= 0), E, "Young's modulus is negative or not a number", "give numbers >= 0, 0 for a void")
-    _check(((nu > -1) & (nu < 0.5)) | ~solid, nu, "Poisson's ratio is outside -1 .. 0.5", "bilinear elements need a compressible material")
+    # a thin sheet of an incompressible material thins where it is stretched; a thick slab can't
+    good = (nu > -1) & ((nu < 0.5) | (nu == 0.5) & (plane == "stress"))
+    _check(good | ~solid, nu, "Poisson's ratio is outside -1 .. 0.5", "give less than 0.5, with which bilinear elements of plane strain lock")
     nu = xp.where(solid, nu, 0.0)
     return E * nu / ((1 + nu) * (1 - 2 * nu if plane == "strain" else 1 - nu)), E / (2 * (1 + nu))
 

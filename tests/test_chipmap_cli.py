@@ -178,6 +178,11 @@ def test_bad_physics(tmp_path, words, told):
     refused(run(picture(tmp_path / "a.png"), "-o", tmp_path / "out", "--pixel-size", "2nm", "--legend", "bright=Cu dark=SiO2", *words), tmp_path / "out", told)
 
 
+def test_terminals_without_a_conductor(tmp_path):
+    refused(run(picture(tmp_path / "a.png"), "-o", tmp_path / "out", "--pixel-size", "2nm", "--legend", "bright=Si3N4 dark=SiO2", "--terminals", "left,right"),
+            tmp_path / "out", "none of the materials conducts")
+
+
 def test_abaqus_deck(tmp_path):
     words = (picture(tmp_path / "a.png"), "-o", tmp_path / "out", "--pixel-size", "2nm", "--quiet", "--physics", "heat", "--also", "abaqus")
     assert run(*words, "--legend", "bright=Cu dark=SiO2").exit_code == 0

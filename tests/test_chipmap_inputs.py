@@ -71,7 +71,8 @@ def test_terminals_that_are_none(call, bad, words):
     *(lambda t=t: conductance(with_one(5.0), tolerance=t) for t in (0, -1, 2, np.nan, "a")),
     lambda: conductance(K, confidence=K[:3]), lambda: conductance(K, confidence=2 * K), lambda: resistance(K, TERMINALS, confidence="a"),
     lambda: conductance(K, confidence=0.9 * K, samples=-1), lambda: conductance(K, confidence=0.9 * K, correlated=0),
-    *(lambda nu=nu, plane=plane: effective_stiffness(K, nu, plane=plane) for nu in (0.5, 0.6, -1, np.nan, "a", None, NU[:3], NU + 0j) for plane in ("strain", "stress")),
+    *(lambda nu=nu, plane=plane: effective_stiffness(K, nu, plane=plane) for nu in (0.6, -1, np.nan, "a", None, NU[:3], NU + 0j) for plane in ("strain", "stress")),
+    lambda: effective_stiffness(K, 0.5), lambda: thermal_stress(K, 0.5 * K, ALPHA, 1.0),
     *(lambda a=a: thermal_stress(K, NU, a, 1.0) for a in (None, np.nan, "a", ALPHA[:3], with_one(np.inf), ALPHA + 0j, np.ones((2, 6, 7)))),
     *(lambda a=a: thermal_stress(K, NU, ALPHA, a) for a in (None, np.nan, "a", ALPHA[:3], with_one(np.nan), ALPHA + 0j)),
     lambda: effective_stiffness(K, NU, plane="axi"), lambda: thermal_stress(K, NU, ALPHA, 1.0, fixed=["north"]), lambda: thermal_stress(K, NU, ALPHA, 1.0, fixed=["left z"]),
@@ -86,6 +87,8 @@ def test_what_is_not_read_may_be_anything():
     """Inside terminals no conductivity is read, in voids no Poisson's ratio and no expansion."""
     inside = np.where(TERMINALS > 0, np.nan, K)
     assert resistance(inside, TERMINALS).value[0, 1] == pytest.approx(resistance(K, TERMINALS).value[0, 1], rel=1e-12)
+    sheet = effective_stiffness(2 * K, 0.5, plane="stress").value                  # incompressible, but free to thin
+    np.testing.assert_allclose(sheet, 2 / 0.75 * np.array([[1, 0.5, 0], [0.5, 1, 0], [0, 0, 0.25]]), atol=1e-12)
     void = with_one(0.0)
     got = thermal_stress(void, with_one(0.5, NU), with_one(np.nan, ALPHA), 10.0, fixed="left")
     np.testing.assert_array_equal(got.stress, thermal_stress(void, NU, ALPHA, 10.0, fixed="left").stress)

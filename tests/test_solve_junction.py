@@ -66,6 +66,19 @@ def test_a_film_without_limit_is_a_cold_side():
     np.testing.assert_allclose([film.lower, film.upper], [cold.lower, cold.upper], rtol=1e-4)
 
 
+@pytest.mark.parametrize("left, right", [(1e5, 3e5), (1e9, 1e4)])
+def test_a_slab_that_heats_itself_between_two_films(left, right):
+    """k T'' = -q, k T' = h T at either side: the mean between the bounds, of which straight fluxes are exact, and the peak."""
+    n, dx, k = 50, 1e-8, 1.4
+    length = n * dx
+    q = 1 / (length * 4 * dx)
+    got = thermal_resistance(np.full((4, n), k), np.ones((4, n), bool), dx, dx, cold=(), film={"left": left, "right": right})
+    a, b = np.linalg.solve([[k, -left], [k + right * length, right]], [0, q * length + right * q * length**2 / (2 * k)])
+    mean, top = -q * length**2 / (6 * k) + a * length / 2 + b, np.clip(a * k / q, 0, length)
+    assert got.lower < mean <= got.upper * (1 + 1e-12) and got.upper == pytest.approx(mean, rel=1e-9)
+    assert got.peak == pytest.approx(-q * top**2 / (2 * k) + a * top + b, rel=1e-5)
+
+
 def test_the_hottest_place_heated_alone():
     """Reciprocity: what the heater does to the hottest node is what that node alone does to the heater."""
     k, hot = np.random.default_rng(1).choice([1.0, 20.0], (12, 14)), np.zeros((12, 14), bool)
