@@ -169,7 +169,10 @@ def _hottest_doubt(sample, heater):
         return {"sigma": None, "why_no_sigma": NO_GREY}
     if not heater.power:
         return {"sigma": None, "why_no_sigma": "no current"}
-    sigma, why = edges_sigma(sample, hottest_changes(heater, sample.measured.edges)[:, None, None])
+    try:
+        sigma, why = edges_sigma(sample, hottest_changes(heater, sample.measured.edges)[:, None, None])
+    except NotConverged as error:
+        return {"sigma": None, "why_no_sigma": str(error)}
     return {"sigma": None, "why_no_sigma": why} if why else {"sigma": float(sigma[0, 0]), "sigma_from": "where the edges are, first order, at the hottest place"}
 
 

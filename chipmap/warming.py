@@ -27,7 +27,7 @@ def junction(sample, heater, cold, film):
     """
     if not sample.named:
         return nothing(f"no junction: {UNNAMED}")
-    xp, (dy, dx) = array_module(sample.objects), sample.pixel_size_m
+    dy, dx = sample.pixel_size_m
     k, hot, sides, films = _set_up(sample, heater, cold, film)
     try:
         solved = thermal_resistance(k, hot, dx, dy, sides, films)
@@ -37,9 +37,7 @@ def junction(sample, heater, cold, film):
     except ValueError as error:
         raise InputError(f"heater {heater}: {error}") from None
     rise, flux = at_pixels(solved.temperature), flux_density(k, solved.temperature, dx, dy)
-    alone = None if sample.measured is None else flux_density(k, solved.warming(ROUGH), dx, dy)
-    fluxes = [xp.moveaxis(part, -1, 0) for part in ((flux,) if alone is None else (flux, alone))]
-    (sigma, why), (hottest, why_not) = _sigma_of_mean_and_peak(sample, k, fluxes, solved.hottest)
+    (sigma, why), (hottest, why_not) = _sigma_of_mean_and_peak(sample, k, flux, solved)
     facts = {
         "thermal_resistance": {"value": solved.value, "lower": solved.lower, "upper": upper if np.isfinite(upper) else None, "unit": "K m/W",
                                "sigma": sigma, "why_no_sigma": why,
@@ -58,18 +56,21 @@ def junction(sample, heater, cold, film):
                   pictures=[Picture("junction.png", rise, "temperature rise for each W/m", "K m/W", f"heat from object {heater}; {_shown(sides, films)}")])
 
 
-def _sigma_of_mean_and_peak(sample, k, fluxes, hottest):
-    """((sigma, why not) of the heater's mean, the same of the hottest node): to first order, from where edges are. fluxes: (2, H, W) at unit
-    power of the heater, and of the hottest node alone, whose product with the first is what edges do to that node."""
+def _sigma_of_mean_and_peak(sample, k, flux, solved):
+    """((sigma, why not) of the heater's mean, the same of the hottest node): to first order, from where edges are. flux: (H, W, 2) at unit
+    power of the heater; its product with that at unit power of the hottest node alone is what edges do to that node."""
     if sample.measured is None:
         return (None, NO_GREY), (None, NO_GREY)
     edges, (dy, dx) = sample.measured.edges, sample.pixel_size_m
-    how = edges, to_host(k), np.zeros(k.shape, bool), edges.weight * dx * dy
-    found = []
-    for moved in (energy_changes(*how, fluxes[:1]), energy_changes(*how, fluxes, near_source(edges, hottest))[:, :1, 1:]):
-        sigma, why = edges_sigma(sample, moved)
-        found.append((None if sigma is None else float(sigma[0, 0]), why))
-    return found
+    how, own = (edges, to_host(k), np.zeros(k.shape, bool), edges.weight * dx * dy), np.moveaxis(to_host(flux), -1, 0)
+    sigma, why = edges_sigma(sample, energy_changes(*how, [own]))
+    mean = (None if sigma is None else float(sigma[0, 0])), why
+    try:
+        alone = np.moveaxis(to_host(flux_density(k, solved.warming(ROUGH), dx, dy)), -1, 0)
+    except NotConverged as error:
+        return mean, (None, str(error))
+    sigma, why = edges_sigma(sample, energy_changes(*how, [own, alone], near_source(edges, solved.hottest))[:, :1, 1:])
+    return mean, ((None if sigma is None else float(sigma[0, 0])), why)
 
 
 def pulse(sample, heater, cold, film, watts, length, until=None):
