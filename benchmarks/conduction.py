@@ -25,7 +25,7 @@ def run(device="cpu", size=1024, largest=4096):
     for n in (256, 1024):
         yield _iterations(device, n, (8, 16, 23, 64))
     for n in (5, 3, 2, 1):  # the hard ones: pieces of a few pixels that touch at corners
-        yield _iterations(device, 1024, (n,))
+        yield _iterations(device, 1024, (n,), (1e2, 1e3, 1e4, 1e6, 1e8))
         yield _insulators(device, 1024, n)
     yield _iterations(device, largest, (16, 64), (1e3, 1e6))
     yield _bend(device, size)
@@ -120,7 +120,8 @@ def _iterations(device, n, sizes, contrasts=(1e2, 1e3, 1e4, 1e6)):
 def _insulators(device, n, size):
     """Pieces of an insulator and a conductor, and of two conductors in an insulator, which may not converge: then it says so."""
     counts, seconds = {}, 0.0
-    for name, values in (("0:1", [0.0, 1.0]), ("0:1:100", [0.0, 1.0, 100.0]), ("0:1:1e4", [0.0, 1.0, 1e4])):
+    for name, values in (("0:1", [0.0, 1.0]), ("0:1:100", [0.0, 1.0, 100.0]), ("0:1:300", [0.0, 1.0, 300.0]),
+                         ("0:1:1e4", [0.0, 1.0, 1e4]), ("0:1:1e6", [0.0, 1.0, 1e6])):
         started = time.perf_counter()
         try:
             counts[name] = conductance(to_device(blocks(n, size, values, size), device)).iterations

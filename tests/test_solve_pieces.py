@@ -34,7 +34,7 @@ def test_small_pieces(size, contrast):
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5])
-@pytest.mark.parametrize("values", [[0.0, 1.0], [0.0, 1.0, 1e2], [0.0, 1.0, 1e4], [0.0, 1.0, 1e6], [1.0, 1e2, 1e4], [1.0, 1e3, 1e6]])
+@pytest.mark.parametrize("values", [[0.0, 1.0], [0.0, 1.0, 1e2], [0.0, 1.0, 3e2], [0.0, 1.0, 1e4], [0.0, 1.0, 1e6], [1.0, 1e2, 1e4], [1.0, 1e3, 1e6]])
 def test_small_pieces_of_three_kinds(size, values):
     settled(pieces(size, values), 25)
 
@@ -59,7 +59,8 @@ def test_only_hard_pictures_have_coarse_nodes_chosen_by_links():
     assert [way(size, 1.0, 1e4) for size in (1, 2, 3, 16)] == ["links", 3, 3, 1]
     assert [way(size, 1.0, 1e6) for size in (1, 2, 3, 5, 16)] == ["links"] * 4 + [1]
     assert [way(size, 1.0, 1e2) for size in (1, 16)] == [1, 1]
-    assert [way(size, 0.0, 1.0) for size in (1, 3, 16)] == ["links", 1, 1]
+    assert [way(size, 0.0, 1.0) for size in (1, 3, 16)] == [3, 1, 1]
+    assert [way(size, 0.0, 1.0, 3e2) for size in (1, 3, 16)] == ["links", 3, 1]
     assert [way(size, 0.0, 1.0, 1e4) for size in (1, 3, 16)] == ["links", "links", 1]
 
 

@@ -23,13 +23,15 @@ DIRECT = 200          # nodes at which a dense inverse takes over
 # there are single modes: a node of a coarse grid may be tied to a piece that touches at a corner and has none of the node's
 # coarse neighbours in it, so that no interpolation between those follows it. Where more than _MANY of the nodes are such
 # corners, three steps are joined into one by the polynomial for [_LOWER, 1]: fewer iterations, each with its products in
-# double precision, for the same work. Above _HIGHEST, between insulators, and where more than _MOST of the nodes are corners
-# (pieces of a single pixel), those modes add up from level to level. There the links choose the coarse nodes (`algebraic`),
-# which takes longer to set up and then a dozen iterations whatever the contrast. Not so with the links of tensors, many of them
-# negative, which say little about who follows whom: those take three cycles a level, each of one sweep, joined for [_LOWER, 1].
+# double precision, for the same work. Between insulators that begins at _HIGH_BETWEEN for more than _MORE (pieces of three
+# pixels), and for more than _MOST (pieces of a single pixel) without any other contrast. Above _HIGHEST, above _HIGH
+# between insulators, and with single pixels as soon as the contrast is high, those modes add up from level to level. There
+# the links choose the coarse nodes (`algebraic`), which takes longer to set up and then a dozen iterations whatever the
+# contrast. Not so with the links of tensors, many of them negative, which say little about who follows whom: those take
+# three cycles a level, each of one sweep, joined for [_LOWER, 1].
 _LOWEST, _LOWER = 0.25, 0.12
-_HIGH, _HIGHEST = 500, 1e5
-_MANY, _MOST = 0.0015, 0.06
+_HIGH, _HIGH_BETWEEN, _HIGHEST = 500, 100, 1e5
+_MANY, _MORE, _MOST = 0.0015, 0.01, 0.06
 _STRONGER = 10.0      # times the other two: then the two pixels across a corner are one piece
 
 
@@ -51,13 +53,16 @@ class Multigrid:
             level = Level(level.shape, level.periodic, operator.k.astype(np.float32), operator.weights, operator.reaction.astype(np.float32),
                           level.inverse, None, level.colours)
         self.levels, self.algebraic = [level], None
-        corners = _corners(operator) if contrast > _HIGH or _insulates(operator) else 0.0
         self._below, self._top = _chebyshev(2, _LOWEST), ([1.0], 1.0)
-        if contrast > _HIGH and corners > _MANY:
+        insulates = _insulates(operator)
+        high = contrast > (_HIGH_BETWEEN if insulates else _HIGH)
+        corners = _corners(operator) if high or insulates else 0.0
+        if high and corners > (_MANY if contrast > _HIGH else _MORE) or corners > _MOST:
             self._top = _chebyshev(3, _LOWER)
             if contrast > _HIGHEST:
                 self.sweeps, self._below = 1, self._top
-        if _needs_algebraic(operator, contrast, corners):
+        hardest = contrast > _HIGHEST or insulates and contrast > _HIGH
+        if len(operator.k) == 1 and (hardest and corners > _MANY or high and corners > _MOST):
             g = graph(to_host(c), to_host(reaction), operator.shape, operator.periodic)
             del c, reaction
             self.algebraic = Algebraic(g, DIRECT, xp)
@@ -126,14 +131,6 @@ def _chebyshev(degree, lowest):
     middle, half = (1 + lowest) / 2, (1 - lowest) / 2
     steps = [1 / (middle + half * np.cos(np.pi * (2 * i + 1) / (2 * degree))) for i in range(degree)]
     return steps, 1 + 1 / np.cosh(degree * np.arccosh(middle / half))
-
-
-def _needs_algebraic(operator, contrast, corners):
-    """Whether the links have to choose the coarse nodes, at this contrast and share of corners."""
-    if len(operator.k) > 1:
-        return False
-    high, insulates = contrast > _HIGH, _insulates(operator)
-    return corners > _MANY and (contrast > _HIGHEST or high and insulates) or corners > _MOST and (high or insulates)
 
 
 def _insulates(operator):
