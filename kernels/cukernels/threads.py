@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 _inside = threading.local()  # .work: whether this thread is one of many already
 
 
+@functools.cache
 def processors():
     """How many processors this process may use, 64 at most."""
     return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 64)
