@@ -80,7 +80,7 @@ def main():
               "Ta=160 with its grey level. Default: where a --process says that there must be one.")
 @click.option("--layers", metavar="FILE", help="CSV with material,layer,datatype: the layers of layout.gds; other materials keep their own numbers.")
 @click.option("--samples", type=click.IntRange(0, 10000), default=0, show_default=True,
-              help="Solve heat and current again with so many draws of displaced edges, for their uncertainty; 0: to first order.")
+              help="Solve heat and current again with so many draws of displaced edges, for their uncertainty, and once more for that of the largest displacement; 0: to first order.")
 @click.option("--model", metavar="FILE", help="Phases by a classifier of `chipmap train`; classes named after materials are their own legend.")
 @click.option("--signal", type=click.Choice(["SE", "BSE"]), help="What the picture shows where its tags don't say: secondary electrons tell no atomic number.")
 @click.option("--stack", metavar="NAMES", help="The model's classes from top to bottom, as coating,SiO2,Si, where they lie one above the other all across; not needed where the "

@@ -149,6 +149,14 @@ class Solid:
         return Stress(interior(u)[0].copy(), stress, mises, principal, iterations)
 
 
+    def pull(self, row, column, direction, tolerance=TOLERANCE):
+        """(3, H, W) strain of a unit force at a node along (x, y), after `thermal_stress`. Raises NotConverged where nothing holds it."""
+        xp = array_module(self.lam)
+        load = xp.zeros((1, 2, *(n + 2 for n in self.operator.shape)))
+        load[0, :, 1 + row, 1 + column] = xp.asarray(direction)
+        return strain(self.operator, solve(self.operator, load, tolerance=tolerance, multigrid=self._multigrid)[0])[0]
+
+
 def thermal_stress(E, nu, alpha, temperature_change, dx=1.0, dy=1.0, plane="strain", fixed=()):
     """Displacement and stress under a change of temperature.
 

@@ -15,6 +15,7 @@ from chipmap.uncertainty import NO_GREY, edges_sigma
 from chipmap.uniform import uniform_stiffness
 
 GPA = 1e9
+ROUGH = 1e-3        # of a displacement that sensitivities are read from
 TOLERANCE = 1e-5    # of the displacement, in the energy norm
 
 
@@ -53,8 +54,8 @@ def stress(sample, temperature_change, fixed, plane, what="uniform change of tem
         "mean_von_mises": {"value": float(mises.mean()), "lower": None, "upper": None, "sigma": None, "unit": "Pa"},
         "strain_energy": {"value": _energy(xp, solved, modulus / GPA, ratio, plane) * GPA * dx * dy, "lower": None, "upper": None,
                           **_energy_doubt(sample, plane, sides, expansion, temperature_change, solved), "unit": "J/m", "per": "metre of depth"},
-        "largest_displacement": {"value": float(xp.hypot(*solved.displacement).max()) * dx, "lower": None, "upper": None, "sigma": None, "unit": "m",
-                                 "why_no_sigma": "no energy: it would take a further elastic solve"},
+        "largest_displacement": {"value": float(xp.hypot(*solved.displacement).max()) * dx, "lower": None, "upper": None,
+                                 **_displacement_doubt(sample, plane, sides, expansion, temperature_change, solved), "unit": "m"},
         "iterations": int(solved.iterations),
     }
     tensors = {f"stress_{name}_pa": part * GPA for name, part in zip(("xx", "yy", "xy", "zz"), solved.stress)}
@@ -115,20 +116,62 @@ def _energy_doubt(sample, plane, sides, expansion, temperature_change, solved):
     """Standard deviation of the strain energy from where the edges are, J a metre of depth."""
     if sample.measured is None:
         return {"sigma": None, "why_no_sigma": NO_GREY}
-    solid, (dy, dx), edges = sample.solids[plane, sides], sample.pixel_size_m, sample.measured.edges
-    # the pixels beside the edges alone, one row of them
-    count, rows, columns = len(edges.row), *(np.concatenate(pair) for pair in zip((edges.row, edges.column), edges.beyond))
-    lam, mu, E, nu, alpha, change = (to_host(part if np.ndim(part) < 2 else part[rows, columns][None])
-                                     for part in (solid.lam, solid.mu, solid.E, solid.nu, expansion, temperature_change))
-    beside = SimpleNamespace(normal=edges.normal, row=np.zeros(count, int), column=np.arange(count), beyond=(np.zeros(count, int), np.arange(count, 2 * count)))
-    pressure, resting = thermal_energies(E, nu, alpha, change, plane)
-    stress = to_host(solved.stress[:3, rows, columns])[:, None]
-    xx, yy = stress[0] + pressure, stress[1] + pressure
-    size, shear = np.where(mu > 0, 4 * mu * (lam + mu), 1.0), np.where(mu > 0, mu, 1.0)
-    strain = np.stack([((lam + 2 * mu) * xx - lam * yy) / size, ((lam + 2 * mu) * yy - lam * xx) / size, stress[2] / shear])
-    moved = energy_changes(beside, lam, mu, strain[None], stress[None], edges.weight * (GPA * dx * dy), pressure, resting) / 2
+    beside = _Beside(sample, plane, sides, expansion, temperature_change, solved)
+    return _told_sigma(sample, GPA * sample.pixel_size_m[1] ** 2 * beside.energy_changes())
+
+
+def _displacement_doubt(sample, plane, sides, expansion, temperature_change, solved):
+    """Standard deviation of the largest displacement, at its place and along it, m, from where the edges are: the energy's, as
+    a force there grows from nothing, which takes a further solve."""
+    if sample.measured is None:
+        return {"sigma": None, "why_no_sigma": NO_GREY}
+    if not sample.samples or np.ndim(temperature_change):
+        return {"sigma": None, "why_no_sigma": "it takes a further elastic solve: asked for by --samples, for a uniform change of temperature"}
+    size = to_host(array_module(solved.displacement).hypot(*solved.displacement))
+    row, column = np.unravel_index(int(size.argmax()), size.shape)
+    if not size[row, column] > 0:
+        return {"sigma": None, "why_no_sigma": "nothing moves"}
+    beside = _Beside(sample, plane, sides, expansion, temperature_change, solved)
+    try:
+        pulled = beside.solid.pull(row, column, to_host(solved.displacement[:, row, column]) / size[row, column], ROUGH)
+    except NotConverged:
+        return {"sigma": None, "why_no_sigma": "nothing holds the picture in this direction: the displacement has a rigid motion of no meaning"}
+    strain = to_host(pulled[:, beside.rows, beside.columns])[:, None]
+    force = np.abs(beside.strain).max() / max(np.abs(strain).max(), 1e-300)      # quadratic in it: any does, this keeps the digits
+    moved = (beside.energy_changes(-force * strain) - beside.energy_changes(force * strain)) / (2 * force)
+    return _told_sigma(sample, moved * sample.pixel_size_m[1])
+
+
+def _told_sigma(sample, moved):
     sigma, why = edges_sigma(sample, moved)
     return {"sigma": None, "why_no_sigma": why} if why else {"sigma": float(sigma[0, 0]), "sigma_from": "where the edges are, first order"}
+
+
+class _Beside:
+    """The pixels beside the edges alone, one row of them, and what is in them; lengths in pixels, stiffness in GPa."""
+
+    def __init__(self, sample, plane, sides, expansion, temperature_change, solved):
+        self.solid, (dy, dx), edges = sample.solids[plane, sides], sample.pixel_size_m, sample.measured.edges
+        count, self.rows, self.columns = len(edges.row), *(np.concatenate(pair) for pair in zip((edges.row, edges.column), edges.beyond))
+        solid, at = self.solid, (self.rows, self.columns)
+        self.lam, self.mu, E, nu, alpha, change = (to_host(part if np.ndim(part) < 2 else part[at][None])
+                                                   for part in (solid.lam, solid.mu, solid.E, solid.nu, expansion, temperature_change))
+        self.edges = SimpleNamespace(normal=edges.normal, row=np.zeros(count, int), column=np.arange(count), beyond=(np.zeros(count, int), np.arange(count, 2 * count)))
+        self.area = edges.weight * (dy / dx)
+        self.pressure, self.resting = thermal_energies(E, nu, alpha, change, plane)
+        self.stress = to_host(solved.stress[:3, self.rows, self.columns])[:, None]
+        xx, yy = self.stress[0] + self.pressure, self.stress[1] + self.pressure
+        lam, mu = self.lam, self.mu
+        size, shear = np.where(mu > 0, 4 * mu * (lam + mu), 1.0), np.where(mu > 0, mu, 1.0)
+        self.strain = np.stack([((lam + 2 * mu) * xx - lam * yy) / size, ((lam + 2 * mu) * yy - lam * xx) / size, self.stress[2] / shear])
+
+    def energy_changes(self, more=0.0):
+        """(F, 1, 1) change of the energy for each pixel that a face moves, with a further strain (3, 1, 2F)."""
+        further = 0.0
+        if np.ndim(more):
+            trace = self.lam * (more[0] + more[1])
+            further = np.stack([trace + 2 * self.mu * more[0], trace + 2 * self.mu * more[1], self.mu * more[2]])
+        return energy_changes(self.edges, self.lam, self.mu, (self.strain + more)[None], (self.stress + further)[None], self.area, self.pressure, self.resting) / 2
 
 
 def _stiffness_doubt(sample, plane, modulus, ratio, solved):

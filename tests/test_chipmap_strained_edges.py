@@ -25,8 +25,8 @@ def stack(at, upright=False):
     return objects if not upright else np.ascontiguousarray(objects.T)
 
 
-def sample(at, seen=None, upright=False):
-    return Sample(stack(at, upright), PHASE, [["SiO2"], ["Cu"]], np.ones(3), (PX, PX), Library(), None, seen)
+def sample(at, seen=None, upright=False, samples=0):
+    return Sample(stack(at, upright), PHASE, [["SiO2"], ["Cu"]], np.ones(3), (PX, PX), Library(), None, seen, samples)
 
 
 def seen_edges(upright=False):
@@ -34,10 +34,10 @@ def seen_edges(upright=False):
     return measure(grey, stack(25, upright), PHASE, LEVELS, 5.0, (PX, PX))
 
 
-def foretold(solve, told, upright=False, rel=0.05):
+def foretold(solve, told, upright=False, rel=0.05, samples=0):
     """The sigma that facts tell, against the doubt of the one edge that counts times what a pixel of it does."""
     seen = seen_edges(upright)
-    found = [told(solve(sample(at, seen if at == 25 else None, upright)).facts) for at in (24, 25, 26)]
+    found = [told(solve(sample(at, seen if at == 25 else None, upright, samples)).facts) for at in (24, 25, 26)]
     slope = (np.array(found[2]["value"]) - np.array(found[0]["value"])) / 2
     own = seen.edges.outer == 2
     np.testing.assert_allclose(np.array(found[1]["sigma"]), np.abs(slope) * seen.seen.doubt(own / own.sum()), rtol=rel, atol=1e-9 * np.abs(slope).max())
@@ -47,6 +47,17 @@ def foretold(solve, told, upright=False, rel=0.05):
 @pytest.mark.parametrize("plane", ["strain", "stress"])
 def test_sigma_of_the_strain_energy(plane):
     foretold(lambda s: stress(s, 100.0, "left x,right x,bottom y", plane), lambda facts: facts["strain_energy"], rel=0.1)
+
+
+@pytest.mark.parametrize("plane", ["strain", "stress"])
+def test_sigma_of_the_largest_displacement(plane):
+    """Copper on oxide between held sides swells upwards, all of its surface alike: the edge moved, for a further solve that --samples asks for."""
+    how = 100.0, "left x,right x,bottom y", plane
+    foretold(lambda s: stress(s, *how), lambda facts: facts["largest_displacement"], rel=0.05, samples=2)
+    told = stress(sample(25, seen_edges()), *how).facts["largest_displacement"]
+    assert told["sigma"] is None and "--samples" in told["why_no_sigma"]
+    loose = stress(sample(25, seen_edges(), samples=2), 100.0, "", plane).facts["largest_displacement"]
+    assert loose["sigma"] is None and "rigid motion" in loose["why_no_sigma"]
 
 
 def test_sigma_of_the_stiffness_of_layers():
