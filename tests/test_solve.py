@@ -269,3 +269,31 @@ def test_stubs_on_a_fixed_side_do_not_overflow():
     for axis in (0, 1):
         solved = conductance(k, axis=axis)
         assert 0 < solved.value < 4.4e7 * 1024 / 691 and solved.iterations <= 25
+
+
+# a first guess, and looser bounds
+
+def test_sources_from_a_first_guess(xp):
+    """The same answer from near in fewer iterations, and from anywhere: a guess that is no use is left out."""
+    k = xp.asarray(blocks(48, 4, [1.0, 30.0]))
+    fixed = xp.zeros((49, 49), bool)
+    fixed[0] = True
+    conductor = Conductor(k, 1.0, 1.2, fixed)
+    source = np.zeros((2, 49, 49))
+    source[0, 30, 30], source[1, 20:40, 10] = 2.0, -0.3
+    source = xp.asarray(source)
+    want = conductor.solve(sources=source, tolerance=1e-10)
+    near = conductor.solve(sources=source, start=want.potential * 1.0001, tolerance=1e-8)
+    np.testing.assert_allclose(to_host(near.potential), to_host(want.potential), atol=1e-7 * float(abs(want.potential).max()))
+    assert near.iterations < conductor.solve(sources=source, tolerance=1e-8).iterations
+    for bad in (-5 * want.potential, 1e3 * want.potential, 0 * want.potential):
+        far = conductor.solve(sources=source, start=bad, tolerance=1e-8)
+        np.testing.assert_allclose(to_host(far.potential), to_host(want.potential), atol=1e-6 * float(abs(want.potential).max()))
+
+
+def test_a_looser_flux_bounds_a_little_lower():
+    k = blocks(64, 4, [0.0, 1.0, 30.0], 3)
+    tight, loose = (conductance(k, 1, 1.0, 0.7, bound_tolerance=t).lower for t in (None, 1e-2))
+    assert 0 < tight * (1 - 2e-4) < loose < tight * (1 + 1e-12)
+    with pytest.raises(InputError, match="tolerance"):
+        conductance(k, 1, bound_tolerance=-1.0).lower  # noqa: B018

@@ -115,3 +115,13 @@ def test_steps_of_conjugate_gradients_in_one_pass(monkeypatch, periodic, tensors
     np.testing.assert_allclose(interior(x), interior(x_want), rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(interior(r), interior(r_want), rtol=1e-11, atol=1e-11)
     np.testing.assert_array_equal(interior(short), interior(r * scale[:, None, None]).astype(np.float32))
+
+
+def test_elements_that_give_power_back_are_found_one_by_one():
+    """The compiled check says what the one in arrays says, of sums of positive elements and of any six numbers."""
+    random = np.random.default_rng(5)
+    any_six = random.standard_normal((6, 400, 1)) * random.choice([0, 1e-12, 1.0], (6, 400, 1)) + random.choice([0, 0.5, 1.5], (400, 1))
+    want = stencil._not_negative(any_six)[:, 0]
+    assert want.sum() > 50 and (~want).sum() > 50
+    got = [stencil._good_rows(any_six, n, n + 1) for n in range(400)]
+    np.testing.assert_array_equal(got, want)

@@ -64,7 +64,9 @@ def meanwhile(work, together=True):
         yield functools.cache(work)
         return
     with ThreadPoolExecutor(1) as thread:
-        yield thread.submit(work).result
+        task = thread.submit(work)
+        yield task.result
+        task.result()       # what it raised is never lost
 
 
 def _one_of_many():
