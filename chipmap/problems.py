@@ -8,7 +8,7 @@ import numpy as np
 from chipmap import InputError, tags
 from chipmap.charge import charge
 from chipmap.coupled import coupled
-from chipmap.memory import needs
+from chipmap.memory import fine, needs
 from chipmap.nets import find_nets
 from chipmap.physics import CURRENT_V, conductivity, current, heat
 from chipmap.stresses import stiffness, stress
@@ -66,7 +66,8 @@ def solve_all(names, sample, boundaries, step, say=lambda line: None):
     """
     answers, driven = {}, {}
     if names:
-        say(f"memory for the solves: at most {needs(names, sample.objects.shape, boundaries) / 1e9:.2g} GB beside the picture")
+        most = needs(names, sample.objects.shape, boundaries, fine(sample))
+        say(f"memory for the solves: at most {most / 1e9:.2g} GB beside the picture")
     for name in names:
         with step(name):
             answers[name], driven[name] = _solve(name, sample, boundaries, driven)

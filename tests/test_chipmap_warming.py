@@ -147,3 +147,24 @@ def test_uniform_conditions_enclose_the_periodic_tensors():
     assert np.linalg.eigvalsh(stiff - told["traction"]["value"])[0] > 0 and np.linalg.eigvalsh(np.array(told["displacement"]["value"]) - stiff)[0] > 0
     if answers["current"].facts.get("tensor_uniform"):
         assert "insulating pixels" in answers["current"].facts["tensor_uniform"]["flux"]["why_none"]
+
+
+@pytest.mark.parametrize("name", ["heat", "current", "charge", "coupled", "junction"])
+def test_memory_stays_below_what_is_stated_in_the_hardest_pictures(monkeypatch, name):
+    for limit, value in (("_HIGH", 0), ("_HIGH_BETWEEN", 0), ("_HIGHEST", 0), ("_MANY", -1), ("_MORE", -1), ("_MOST", -1)):
+        monkeypatch.setattr(f"cukernels.multigrid.{limit}", value)              # links choose the coarse nodes whatever the picture
+    boundaries, quiet = Boundaries(heater="0"), (lambda step: nullcontext(), lambda line: None)
+    solve_all((name,), blocks(64), boundaries, *quiet)
+    sample = blocks(160)
+    tracemalloc.start()
+    solve_all((name,), sample, boundaries, *quiet)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 0.5 * needs((name,), sample.objects.shape, boundaries, True) < peak < needs((name,), sample.objects.shape, boundaries, True)
+
+
+def test_pictures_of_small_pieces_are_told():
+    def told(size):
+        phases = np.random.default_rng(0).integers(0, 2, (96 // size, 96 // size)).repeat(size, 0).repeat(size, 1)
+        return memory.fine(Sample(phases.astype(np.int32), np.array([0, 1]), [["SiO2"], ["Cu"]], np.full(2, 1e-8), (2e-9, 2e-9)))
+    assert [told(size) for size in (1, 3, 16)] == [True, True, False]

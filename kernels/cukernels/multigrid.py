@@ -25,12 +25,12 @@ DIRECT = 200          # nodes at which a dense inverse takes over
 # corners, three steps are joined into one by the polynomial for [_LOWER, 1]: fewer iterations, each with its products in
 # double precision, for the same work. Between insulators that begins at _HIGH_BETWEEN for more than _MORE (pieces of three
 # pixels), and for more than _MOST (pieces of a single pixel) without any other contrast. Above _HIGHEST, above _HIGH
-# between insulators, and with single pixels as soon as the contrast is high, those modes add up from level to level. There
-# the links choose the coarse nodes (`algebraic`), which takes longer to set up and then a dozen iterations whatever the
-# contrast. Not so with the links of tensors, many of them negative, which say little about who follows whom: those take
-# three cycles a level, each of one sweep, joined for [_LOWER, 1].
+# between insulators, and with single pixels above _HIGH_SINGLE (_HIGH_BETWEEN between insulators), those modes add up from
+# level to level. There the links choose the coarse nodes (`algebraic`), which takes longer to set up and then a dozen
+# iterations whatever the contrast. Not so with the links of tensors, many of them negative, which say little about who
+# follows whom: those take three cycles a level, each of one sweep, joined for [_LOWER, 1].
 _LOWEST, _LOWER = 0.25, 0.12
-_HIGH, _HIGH_BETWEEN, _HIGHEST = 500, 100, 1e5
+_HIGH, _HIGH_BETWEEN, _HIGH_SINGLE, _HIGHEST = 500, 100, 5e3, 1e5
 _MANY, _MORE, _MOST = 0.0015, 0.01, 0.06
 _STRONGER = 10.0      # times the other two: then the two pixels across a corner are one piece
 
@@ -61,8 +61,9 @@ class Multigrid:
             self._top = _chebyshev(3, _LOWER)
             if contrast > _HIGHEST:
                 self.sweeps, self._below = 1, self._top
-        hardest = contrast > _HIGHEST or insulates and contrast > _HIGH
-        if len(operator.k) == 1 and (hardest and corners > _MANY or high and corners > _MOST):
+        hardest = contrast > (_HIGH if insulates else _HIGHEST)
+        single = corners > _MOST and contrast > (_HIGH_BETWEEN if insulates else _HIGH_SINGLE)
+        if len(operator.k) == 1 and (single or hardest and corners > _MANY):
             g = graph(to_host(c), to_host(reaction), operator.shape, operator.periodic)
             del c, reaction
             self.algebraic = Algebraic(g, DIRECT, xp)
