@@ -10,8 +10,10 @@ def picture(seed, shape, values=(0.0, 1.0, 300.0)):
     return np.random.default_rng(seed).choice(values, shape)
 
 
-def problem(xp, seed, shape, periodic, hold=True, values=(0.0, 1.0, 300.0)):
+def problem(xp, seed, shape, periodic, hold=True, values=(0.0, 1.0, 300.0), tensors=False):
     nodes = tuple(n + (not w) for n, w in zip(shape, periodic))
     fixed = np.zeros(nodes, bool)
     fixed[nodes[0] // 2, : nodes[1] // 2] = hold
-    return conduction(xp.asarray(picture(seed, shape, values)), 1.0, 0.8, periodic, xp.asarray(fixed))
+    k = picture(seed, shape, values)
+    k = np.stack([k, 2 * k, 0.5 * k]) if tensors else k
+    return conduction(xp.asarray(k), 1.0, 0.8, periodic, xp.asarray(fixed))

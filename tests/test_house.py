@@ -38,7 +38,9 @@ def everything():
 def test_kernels_know_neither_chip_nor_grid_nor_files():
     for path in files("cukernels"):
         for module, _ in imports(path):
-            assert module.partition(".")[0] in KERNELS_MAY_IMPORT, f"{path}: {module}"
+            # numba's own compiler, for the one file that gives numba a type
+            may = KERNELS_MAY_IMPORT | ({"llvmlite"} if path.name == "lanes.py" else set())
+            assert module.partition(".")[0] in may, f"{path}: {module}"
 
 
 def test_pages_know_neither_chip_nor_grid():

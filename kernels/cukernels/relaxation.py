@@ -12,7 +12,8 @@ from numba import njit
 
 from .backend import array_module, launch, on_device
 from .coarsening import NOTHING
-from .stencil import chunks, inner_row, interior, outer_row, wrap
+from .rows import gather, links_of, part, relax, residual_row, row_links, spread_even, spread_odd
+from .stencil import chunks, interior, wrap
 from .threads import in_pieces, processors
 
 _SERIAL = 100_000     # nodes below which one thread is faster than calling two
@@ -74,7 +75,7 @@ def _colours(n, wraps):
 def smooth(level, x, b, forward, from_zero):
     """One sweep of Gauss-Seidel in four colours on A x = b; forward and backward are each other's adjoint.
 
-    from_zero: x counts as 0 whatever it holds.
+    from_zero: x counts as 0 whatever it holds (forward only).
     """
     if on_device(x):
         return _smooth_cuda(level, x, b, forward, from_zero)
@@ -105,12 +106,20 @@ def restrict(level, x, b, coarse):
     if on_device(x):
         return _restrict_cuda(level, x, b, coarse)
     ny, nx = level.shape
-    args = (x, b, level.c, level.reaction, level.inverse, *(np.float32(g) for g in level.weights), level.weight, coarse,
+    args = (x, b, level.c, level.reaction, *(np.float32(g) for g in level.weights), _own(level, coarse), level.weight, coarse,
             level.periodic[0], level.periodic[1], ny, nx)
     rows = (ny + 1) // 2
     if ny * nx < _SERIAL:
         return _share(level, len(x), lambda f, g: _restrict_rows(x[f:g], b[f:g], *args[2:9], coarse[f:g], *args[10:], 0, rows))
     return in_pieces(_restrict_rows, chunks(rows, 32), *args)
+
+
+def _own(level, coarse):
+    """1 at the coarse nodes that are unknowns of this level."""
+    if "own" not in level.work:
+        own = level.work["own"] = np.zeros(coarse.shape[1:], np.float32)
+        interior(own)[...] = interior(level.inverse)[::2, ::2] > 0
+    return level.work["own"]
 
 
 def prolong(level, x, coarse):
@@ -121,7 +130,7 @@ def prolong(level, x, coarse):
     if on_device(x):
         return _prolong_cuda(level, x, coarse)
     ny, nx = level.shape
-    args = (x, level.inverse, level.weight, coarse, level.periodic[0], level.periodic[1], ny, nx)
+    args = (x, _own(level, coarse), level.weight, coarse, level.periodic[0], level.periodic[1])
     rows = (ny + 1) // 2
     if ny * nx < _SERIAL:
         return _share(level, len(x), lambda f, g: _prolong_rows(x[f:g], *args[1:3], coarse[f:g], *args[4:], 0, rows))
@@ -167,59 +176,47 @@ def _cuts(length):
 # CPU. Even rows depend on odd rows only and the other way round, so a thread sweeps its rows once, each odd
 # row right after (or before) its two even neighbours; the one row that needs another thread's waits for the second pass.
 
-@njit(cache=True)
-def _relax(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, i, forward, alone, s, t):
-    """Relax node row i - 2 of every field, colour by colour. alone: the rows beside it count as 0."""
-    for f in range(x.shape[0]):
-        row = x[f, i]
-        if alone:
-            _copy(s, b[f, i])
-        else:
-            outer_row(s, b[f, i], x[f], c, i, along_x, along_y, across)
-        for n in range(3):
-            colour = n if forward else 2 - n
-            if colour == 2 and colours[2, -1] == 0:
-                continue
-            if alone and n == 0:  # the row itself is 0 too
-                _correct(row, s, inverse[i], colours[colour])
-            else:
-                inner_row(t, s, x[f], c, reaction, i, along_x, along_y, across)
-                _correct(row, t, inverse[i], colours[colour])
-            if wrap_x:
-                row[1], row[-2] = row[-3], row[2]
-        if wrap_y:
-            if i == 2:
-                x[f, -2, :] = row
-            if i == x.shape[1] - 3:
-                x[f, 1, :] = row
+@njit(cache=True, forceinline=True)
+def _relax(u, v, fields, rows, width, c, links, held, plane, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x,
+           i, forward, from_zero, alone, s, y):
+    """Relax node row i - 2 of every field, colour by colour. alone: the rows beside it count as 0, and it is 0."""
+    k, step = row_links(links, held, c, i, width, along_x, along_y, across)
+    for f in range(fields):
+        o = (f * rows + i) * width
+        if from_zero:
+            for j in range(width):
+                u[o + j] = 0
+        relax(u, o + 2, width, v, links, k, plane, step, reaction, i * width + 2, inverse, colours, width - 4, forward, alone, wrap_x, s, y)
+        _wrap_row(u, o, i, f, rows, width, wrap_y, False)  # `relax` has seen to its ends
 
 
 @njit(cache=True)
-def _copy(s, b):
-    for j in range(s.size):
-        s[j] = b[j + 2]
-
-
-@njit(cache=True)
-def _correct(row, t, inverse, colour):
-    for j in range(t.size):
-        row[j + 2] += colour[j] * (inverse[j + 2] * t[j])
+def _copy(u, to, o, width):
+    for j in range(width):
+        u[to + j] = u[o + j]
 
 
 @njit(cache=True, nogil=True)
 def _sweep(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, forward, from_zero, first, last):
     """First pass over node rows first .. last - 1 (first is even): all but the row that needs the next piece's."""
-    s, t = np.empty(colours.shape[1], x.dtype), np.empty(colours.shape[1], x.dtype)
     # forward: even rows 0, 2, 1, 4, 3 ...; back: odd rows 1, 3, 2, 5, 4 ...
-    ahead = first + 2 if forward else first + 3
-    for n in range(2 * ((last - first + 1) // 2)):
-        i = ahead + 2 * (n // 2) - n % 2
-        if i < ahead or i >= last + 2:
-            continue
-        if from_zero:
-            x[:, i] = 0
-        _relax(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, i, forward,
-               from_zero and n % 2 == 0, s, t)
+    start = first + 2 if forward else first + 3
+    _sweep_rows(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, forward, from_zero, start, last + 2,
+                2 * ((last - first + 1) // 2))
+
+
+@njit(cache=True)
+def _sweep_rows(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, forward, from_zero, start, end, count):
+    """Padded rows start, start + 2, start + 1, start + 4 ..., those within start .. end - 1: the first, third ... alone."""
+    fields, rows, width = x.shape
+    s, y = np.empty(width, x.dtype), np.empty(width, x.dtype)
+    links, held, plane = links_of(c)
+    u, v, k, lost, diagonal, colour = x.reshape(-1), b.reshape(-1), c.reshape(-1), reaction.reshape(-1), inverse.reshape(-1), colours.reshape(-1)
+    for n in range(count):
+        i = start + 2 * (n // 2) - n % 2
+        if i >= start and i < end:
+            _relax(u, v, fields, rows, width, k, links, held, plane, lost, diagonal, along_x, along_y, across, colour, wrap_y, wrap_x, i,
+                   forward, from_zero, from_zero and n % 2 == 0, s, y)
 
 
 @njit(cache=True, nogil=True)
@@ -228,17 +225,15 @@ def _sweep_edge(x, b, c, reaction, inverse, along_x, along_y, across, colours, w
     i = last + 1 if forward else first + 2
     if forward and last % 2 == 1:
         return
-    s, t = np.empty(colours.shape[1], x.dtype), np.empty(colours.shape[1], x.dtype)
     if from_zero:
         x[:, i] = 0
-    _relax(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, i, forward, False, s, t)
+    _sweep_rows(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, forward, False, i, i + 1, 1)
 
 
 @njit(cache=True, nogil=True)
 def _seam(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, ny, forward):
     """The last row of an odd circle: even like the first and its neighbour, so a colour of its own."""
-    s, t = np.empty(colours.shape[1], x.dtype), np.empty(colours.shape[1], x.dtype)
-    _relax(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, ny + 1, forward, False, s, t)
+    _sweep_rows(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, forward, False, ny + 1, ny + 2, 1)
 
 
 @njit(cache=True, nogil=True)
@@ -253,128 +248,78 @@ def _smooth_serial(x, b, c, reaction, inverse, along_x, along_y, across, colours
         _seam(x, b, c, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x, ny, True)
 
 
-@njit(cache=True)
-def _residual_row(r, x, b, c, reaction, along_x, along_y, across, wrap_y, wrap_x, row, ny, s, t):
-    """Residual of node row `row` into r, parted as of `_part`; a row outside is 0, or the far side's where the rows wrap evenly."""
+@njit(cache=True, forceinline=True)
+def _residual_row(r, u, v, fields, rows, width, c, links, held, plane, reaction, along_x, along_y, across, wrap_y, wrap_x, row, t):
+    """Residual of node row `row` into r[f], parted as of `part`; a row outside is 0, or the far side's where rows wrap evenly."""
+    ny = rows - 4
     if row < 0 or row >= ny:
         if row >= ny or not wrap_y or ny % 2 == 1:
             r[:] = 0
             return
         row += ny
-    outer_row(s, b[row + 2], x, c, row + 2, along_x, along_y, across)
-    inner_row(t, s, x, c, reaction, row + 2, along_x, along_y, across)
-    _part(r, t, wrap_x)
-
-
-@njit(cache=True)
-def _part(r, t, wraps):
-    """r[0]: the even nodes of the row t. r[1]: the odd ones, from 1 on; at its ends what is there round a circle, else 0."""
-    even, odd = r[0], r[1]
-    for j in range(t.size // 2):
-        even[j] = t[2 * j]
-        odd[j + 1] = t[2 * j + 1]
-    odd[0] = t[-1] if wraps else 0
-    if t.size % 2:
-        even[odd.size - 2] = t[-1]
-        odd[-1] = t[0] if wraps else 0
-
-
-@njit(cache=True)
-def _gather(out, up, middle, down, inverse, w, a):
-    """One coarse row of P^T r from the three fine rows of residuals around it, parted; inverse is that of the middle one."""
-    w0, w1, w2, w3 = w[0, a], w[1, a], w[2, a], w[3, a - 1]
-    w4, w5, w6, w7 = w[4, a], w[5, a], w[6, a - 1], w[7, a - 1]
-    east, west = middle[1, 1:], middle[1]
-    for j in range(middle.shape[1] - 1):
-        own = middle[0, j] if inverse[2 * j + 2] > 0 else np.float32(0)
-        out[j + 2] = own + w0[j + 2] * east[j] + w1[j + 1] * west[j]
-    _gather_row(out, down, w2, w4, w5)
-    _gather_row(out, up, w3, w6, w7)
-
-
-@njit(cache=True)
-def _gather_row(out, r, own, right, left):
-    middle, east, west = r[0], r[1, 1:], r[1]
-    for j in range(r.shape[1] - 1):
-        out[j + 2] += own[j + 2] * middle[j] + right[j + 2] * east[j] + left[j + 1] * west[j]
+    q = (row + 2) * width + 2
+    k, step = row_links(links, held, c, row + 2, width, along_x, along_y, across)
+    for f in range(fields):
+        residual_row(t, 0, u, f * rows * width + q, width, v, links, k, plane, step, reaction, q, width - 4, np.float32(1))
+        part(r, f * (width - 2 + width % 2), t, width - 4, wrap_x)
 
 
 @njit(cache=True, nogil=True)
-def _restrict_rows(x, b, c, reaction, inverse, along_x, along_y, across, w, out, wrap_y, wrap_x, ny, nx, first, last):
-    s, t = np.empty(nx, x.dtype), np.empty(nx, x.dtype)
-    up, middle, down = _parts(nx, x.dtype), _parts(nx, x.dtype), _parts(nx, x.dtype)
-    for f in range(x.shape[0]):
-        _residual_row(down, x[f], b[f], c, reaction, along_x, along_y, across, wrap_y, wrap_x, 2 * first - 1, ny, s, t)
-        for a in range(first, last):
-            up, down = down, up
-            _residual_row(middle, x[f], b[f], c, reaction, along_x, along_y, across, wrap_y, wrap_x, 2 * a, ny, s, t)
-            _residual_row(down, x[f], b[f], c, reaction, along_x, along_y, across, wrap_y, wrap_x, 2 * a + 1, ny, s, t)
-            _gather(out[f, a + 2], up, middle, down, inverse[2 * a + 2], w, a + 2)
-
-
-@njit(cache=True)
-def _parts(nx, dtype):
-    return np.zeros((2, (nx + 1) // 2 + 1), dtype)
-
-
-@njit(cache=True)
-def _spread_even(row, inverse, near, w0, w1):
-    # a coarse node where the fine one is void or fixed still serves its neighbours
-    for j in range((row.size - 4) // 2):
-        row[2 * j + 2] += near[j + 2] if inverse[2 * j + 2] > 0 else np.float32(0)
-        row[2 * j + 3] += w0[j + 2] * near[j + 2] + w1[j + 2] * near[j + 3]
-    if row.size % 2 and inverse[-3] > 0:
-        row[-3] += near[-3]
-
-
-@njit(cache=True)
-def _spread_odd(row, near, far, w2, w3, w4, w5, w6, w7):
-    for j in range((row.size - 4) // 2):
-        row[2 * j + 2] += w2[j + 2] * near[j + 2] + w3[j + 2] * far[j + 2]
-        row[2 * j + 3] += (w4[j + 2] * near[j + 2] + w5[j + 2] * near[j + 3]
-                           + w6[j + 2] * far[j + 2] + w7[j + 2] * far[j + 3])
-    if row.size % 2:
-        row[-3] += w2[-3] * near[-3] + w3[-3] * far[-3]
+def _restrict_rows(x, b, c, reaction, along_x, along_y, across, own, w, out, wrap_y, wrap_x, ny, nx, first, last):
+    (fields, rows, width), n, wide = x.shape, (nx + 1) // 2, out.shape[2]
+    links, held, plane = links_of(c)
+    u, v, k, lost, mine, weight, coarse = x.reshape(-1), b.reshape(-1), c.reshape(-1), reaction.reshape(-1), own.reshape(-1), w.reshape(-1), out.reshape(-1)
+    size = 2 * n + 2
+    t, up, middle, down = np.empty(nx, x.dtype), np.zeros(fields * size, x.dtype), np.zeros(fields * size, x.dtype), np.zeros(fields * size, x.dtype)
+    how = lost, along_x, along_y, across, wrap_y, wrap_x
+    _residual_row(down, u, v, fields, rows, width, k, links, held, plane, *how, 2 * first - 1, t)
+    for a in range(first, last):
+        up, down = down, up
+        _residual_row(middle, u, v, fields, rows, width, k, links, held, plane, *how, 2 * a, t)
+        _residual_row(down, u, v, fields, rows, width, k, links, held, plane, *how, 2 * a + 1, t)
+        here = (a + 2) * wide + 2
+        for f in range(fields):
+            gather(coarse, f * out.shape[1] * wide + here, up, middle, down, f * size, mine, weight, w.shape[1] * wide, here - wide, here, n)
 
 
 @njit(cache=True, nogil=True)
-def _prolong_rows(x, inverse, w, coarse, wrap_y, wrap_x, ny, nx, first, last):
+def _prolong_rows(x, own, w, coarse, wrap_y, wrap_x, first, last):
+    (fields, rows, width), wide = x.shape, coarse.shape[2]
+    u, v, mine, weight, plane = x.reshape(-1), coarse.reshape(-1), own.reshape(-1), w.reshape(-1), w.shape[1] * wide
     for a in range(first + 2, last + 2):
-        for f in range(x.shape[0]):
-            i = 2 * a - 2
-            _spread_even(x[f, i], inverse[i], coarse[f, a], w[0, a], w[1, a])
-            _wrap_row(x[f], i, wrap_y, wrap_x)
-            if i + 1 < ny + 2:
-                _spread_odd(x[f, i + 1], coarse[f, a], coarse[f, a + 1], w[2, a], w[3, a], w[4, a], w[5, a], w[6, a], w[7, a])
-                _wrap_row(x[f], i + 1, wrap_y, wrap_x)
+        here = a * wide + 2
+        for i in range(2 * a - 2, min(2 * a, rows - 2)):
+            for f in range(fields):
+                o, m = (f * rows + i) * width, f * coarse.shape[1] * wide + here
+                if i % 2 == 0:
+                    # a coarse node where the fine one is void or fixed still serves its neighbours
+                    spread_even(u, o + 2, width - 4, v, m, mine, weight, plane, here)
+                else:
+                    spread_odd(u, o + 2, width - 4, v, m, wide, weight, plane, here)
+                _wrap_row(u, o, i, f, rows, width, wrap_y, wrap_x)
 
 
 @njit(cache=True)
-def _wrap_row(x, i, wrap_y, wrap_x):
+def _wrap_row(u, o, i, f, rows, width, wrap_y, wrap_x):
+    """Pads of row i of field f, which begins at o, and the pad that is its copy."""
     if wrap_x:
-        x[i, 1], x[i, -2] = x[i, -3], x[i, 2]
-    if wrap_y:
-        if i == 2:
-            x[-2, :] = x[i]
-        if i == x.shape[0] - 3:
-            x[1, :] = x[i]
+        u[o + 1], u[o + width - 2] = u[o + width - 3], u[o + 2]
+    if wrap_y and i == 2:
+        _copy(u, ((f + 1) * rows - 2) * width, o, width)
+    if wrap_y and i == rows - 3:
+        _copy(u, (f * rows + 1) * width, o, width)
 
 
 @njit(cache=True, nogil=True)
 def _residual_rows(x, b, c, reaction, along_x, along_y, across, r, factor, first, last):
-    columns = x.shape[2] - 4
-    nothing, s, t = np.zeros(x.shape[2], x.dtype), np.empty(columns, x.dtype), np.empty(columns, x.dtype)
+    width = x.shape[2]
+    links, held, plane = links_of(c)
+    u, v, pixel, out, lost = x.reshape(-1), b.reshape(-1), c.reshape(-1), r.reshape(-1), reaction.reshape(-1)
     for i in range(first + 2, last + 2):
+        (k, step), q = row_links(links, held, pixel, i, width, along_x, along_y, across), i * width + 2
         for f in range(x.shape[0]):
-            outer_row(s, nothing, x[f], c, i, along_x, along_y, across)
-            inner_row(t, s, x[f], c, reaction, i, along_x, along_y, across)
-            _add_scaled(r[f, i], b[f, i], t, factor)
-
-
-@njit(cache=True)
-def _add_scaled(r, b, t, factor):
-    for j in range(t.size):
-        r[j + 2] = b[j + 2] + factor * t[j]
+            o = f * x.shape[1] * width + q
+            residual_row(out, o, u, o, width, v, links, k, plane, step, lost, q, width - 4, factor)
 
 
 @njit(cache=True, nogil=True)

@@ -23,6 +23,7 @@ import numpy as np
 from numba import njit
 
 from .backend import array_module, launch, on_device
+from .rows import links_of, product_row, row_links
 from .threads import in_pieces, processors
 
 PAD = 2
@@ -296,105 +297,42 @@ def _link_rows(pixels, a, b, links, first, last):
                 links[3, i, j] = (left[0] * a + left[1] * b) / 6 - pixels[2, i, j - 1] / 2
 
 
-@njit(cache=True)
-def outer_row(t, b, u, c, i, along_x, along_y, across):
-    """t = b + conductances times differences to the rows above and below node row i of u (padded indices).
-
-    c: (1, NY, NX) pixel conductivities with the three weights, or (4, NY, NX) link conductances E, S, SE, SW.
-    """
-    middle, up, down = u[i], u[i - 1], u[i + 1]
-    if c.shape[0] == 1:
-        above, below = c[0, i - 1], c[0, i]
-        for j in range(t.size):
-            m = middle[j + 2]
-            t[j] = b[j + 2] + (along_y * (above[j + 1] + above[j + 2]) * (up[j + 2] - m)
-                               + across * (above[j + 1] * (up[j + 1] - m) + above[j + 2] * (up[j + 3] - m)))
-        for j in range(t.size):
-            m = middle[j + 2]
-            t[j] += (along_y * (below[j + 1] + below[j + 2]) * (down[j + 2] - m)
-                     + across * (below[j + 1] * (down[j + 1] - m) + below[j + 2] * (down[j + 3] - m)))
-    else:
-        north, northwest, northeast = c[1, i - 1], c[2, i - 1], c[3, i - 1]
-        south, southeast, southwest = c[1, i], c[2, i], c[3, i]
-        for j in range(t.size):
-            m = middle[j + 2]
-            t[j] = b[j + 2] + (north[j + 2] * (up[j + 2] - m) + northwest[j + 1] * (up[j + 1] - m)
-                               + northeast[j + 3] * (up[j + 3] - m))
-        for j in range(t.size):
-            m = middle[j + 2]
-            t[j] += (south[j + 2] * (down[j + 2] - m) + southwest[j + 2] * (down[j + 1] - m)
-                     + southeast[j + 2] * (down[j + 3] - m))
-
-
-@njit(cache=True)
-def inner_row(t, s, u, c, reaction, i, along_x, along_y, across):
-    """t = s + the differences within node row i, less its reaction: after `outer_row`, the residual of the row."""
-    row = u[i]
-    if c.shape[0] == 1:
-        above, below = c[0, i - 1], c[0, i]
-        for j in range(t.size):
-            m = row[j + 2]
-            t[j] = s[j] + along_x * ((above[j + 2] + below[j + 2]) * (row[j + 3] - m)
-                                     + (above[j + 1] + below[j + 1]) * (row[j + 1] - m))
-    else:
-        east = c[0, i]
-        for j in range(t.size):
-            m = row[j + 2]
-            t[j] = s[j] + (east[j + 2] * (row[j + 3] - m) + east[j + 1] * (row[j + 1] - m))
-    if reaction.size > 0:
-        loss = reaction[i]
-        for j in range(t.size):
-            t[j] -= loss[j + 2] * row[j + 2]
-
-
 @njit(cache=True, nogil=True)
 def _apply_rows(k, reaction, along_x, along_y, across, free, masked, u, q, first, last):
-    fields, columns = u.shape[0], u.shape[2] - 4
-    nothing, s, t = np.zeros(u.shape[2]), np.empty(columns), np.empty(columns)
-    dots = np.zeros(fields)
+    (fields, rows, width), pixels, lost, x = u.shape, k.reshape(-1), reaction.reshape(-1), u.reshape(-1)
+    links, held, plane = links_of(k)
+    t, dots = np.empty(width - 4), np.zeros(fields)
     for i in range(first + 2, last + 2):
+        c, step = row_links(links, held, pixels, i, width, along_x, along_y, across)
         for f in range(fields):
-            outer_row(s, nothing, u[f], k, i, along_x, along_y, across)
-            inner_row(t, s, u[f], k, reaction, i, along_x, along_y, across)
-            dots[f] += _store_row(q[f, i], t, free[i], masked, u[f, i])
+            dots[f] += product_row(t, x, (f * rows + i) * width + 2, width, links, c, plane, step, lost, i * width + 2, width - 4)
+            _store_row(q[f, i], t, free[i], masked)
     return dots
 
 
 @njit(cache=True)
-def _store_row(q, t, free, masked, u):
+def _store_row(q, t, free, masked):
     if masked:
         for j in range(t.size):
             q[j + 2] = -t[j] * free[j + 2]
     else:
         for j in range(t.size):
             q[j + 2] = -t[j]
-    return _dot(u, t)
-
-
-@njit(cache=True)
-def _dot(u, t):
-    """Inner product of a padded row and -t."""
-    # eight partial sums: the loop keeps its order and still fills a vector register
-    total, n = np.zeros(8), t.size // 8 * 8
-    for j in range(0, n, 8):
-        for m in range(8):
-            total[m] -= u[j + m + 2] * t[j + m]
-    for j in range(n, t.size):
-        total[0] -= u[j + 2] * t[j]
-    return total.sum()
 
 
 @njit(cache=True, nogil=True)
 def _search_rows(k, reaction, along_x, along_y, across, p, z, scale, beta, first, last):
     """All rows of a piece turned; inner products over those whose neighbours are its own too."""
-    fields, columns = p.shape[0], p.shape[2] - 4
-    nothing, s, t = np.zeros(p.shape[2]), np.empty(columns), np.empty(columns)
-    dots = np.zeros(fields)
-    for f in range(fields):
-        for i in range(first + 2, last + 2):
+    (fields, rows, width), pixels, lost, x = p.shape, k.reshape(-1), reaction.reshape(-1), p.reshape(-1)
+    links, held, plane = links_of(k)
+    t, dots = np.empty(width - 4), np.zeros(fields)
+    for i in range(first + 2, last + 2):
+        inside = i > first + 3
+        c, step = row_links(links, held, pixels, i - 1, width, along_x, along_y, across) if inside else (0, 0)
+        for f in range(fields):
             _turn_row(p[f, i], z[f, i], scale[f], beta[f])
-            if i > first + 3:
-                dots[f] += _dot_row(k, reaction, along_x, along_y, across, p[f], i - 1, nothing, s, t)
+            if inside:
+                dots[f] += product_row(t, x, (f * rows + i - 1) * width + 2, width, links, c, plane, step, lost, (i - 1) * width + 2, width - 4)
     return dots
 
 
@@ -405,32 +343,35 @@ def _turn_row(p, z, scale, beta):
 
 
 @njit(cache=True)
-def _dot_row(k, reaction, along_x, along_y, across, u, i, nothing, s, t):
-    outer_row(s, nothing, u, k, i, along_x, along_y, across)
-    inner_row(t, s, u, k, reaction, i, along_x, along_y, across)
-    return _dot(u[i], t)
-
-
-@njit(cache=True)
-def _dot_rows(k, reaction, along_x, along_y, across, p, rows):
-    columns = p.shape[2] - 4
-    nothing, s, t = np.zeros(p.shape[2]), np.empty(columns), np.empty(columns)
-    dots = np.zeros(p.shape[0])
-    for f in range(p.shape[0]):
-        for row in rows:
-            dots[f] += _dot_row(k, reaction, along_x, along_y, across, p[f], row + 2, nothing, s, t)
+def _dot_rows(k, reaction, along_x, along_y, across, p, numbers):
+    (fields, rows, width), pixels, lost, x = p.shape, k.reshape(-1), reaction.reshape(-1), p.reshape(-1)
+    links, held, plane = links_of(k)
+    t, dots = np.empty(width - 4), np.zeros(fields)
+    for row in numbers:
+        i = row + 2
+        c, step = row_links(links, held, pixels, i, width, along_x, along_y, across)
+        for f in range(fields):
+            dots[f] += product_row(t, x, (f * rows + i) * width + 2, width, links, c, plane, step, lost, i * width + 2, width - 4)
     return dots
 
 
 @njit(cache=True, nogil=True)
 def _advance_rows(k, reaction, along_x, along_y, across, free, x, r, p, alpha, scale, short, first, last):
-    columns = p.shape[2] - 4
-    nothing, s, t = np.zeros(p.shape[2]), np.empty(columns), np.empty(columns)
-    for f in range(p.shape[0]):
-        for i in range(first + 2, last + 2):
-            outer_row(s, nothing, p[f], k, i, along_x, along_y, across)
-            inner_row(t, s, p[f], k, reaction, i, along_x, along_y, across)
-            _advance_row(x[f, i], r[f, i], p[f, i], t, free[i], alpha[f], scale[f], short[f, i])
+    (fields, rows, width), pixels, lost, u = p.shape, k.reshape(-1), reaction.reshape(-1), p.reshape(-1)
+    links, held, plane = links_of(k)
+    t, unknown = np.empty(width - 4), np.empty(width - 4)
+    for i in range(first + 2, last + 2):
+        c, step = row_links(links, held, pixels, i, width, along_x, along_y, across)
+        _numbers(unknown, free[i])
+        for f in range(fields):
+            product_row(t, u, (f * rows + i) * width + 2, width, links, c, plane, step, lost, i * width + 2, width - 4)
+            _advance_row(x[f, i], r[f, i], p[f, i], t, unknown, alpha[f], scale[f], short[f, i])
+
+
+@njit(cache=True)
+def _numbers(out, free):
+    for j in range(out.size):
+        out[j] = free[j + 2]
 
 
 @njit(cache=True)
@@ -438,7 +379,7 @@ def _advance_row(x, r, p, t, free, alpha, scale, short):
     for j in range(x.size):
         x[j] += alpha * p[j]
     for j in range(t.size):
-        r[j + 2] += alpha * t[j] * free[j + 2]
+        r[j + 2] += alpha * t[j] * free[j]
         short[j + 2] = r[j + 2] * scale
 
 
