@@ -32,13 +32,14 @@ def fine(sample):
     return apart.size > 0 and float(apart.mean()) > CORNERS
 
 
-def needs(names, shape, boundaries, fine=False):
-    """Bytes that the chosen physics takes at most, one after the other, the results of those before included; fine: as of `fine`."""
+def needs(names, shape, boundaries, fine=False, hard=False):
+    """Bytes that the chosen physics takes at most, one after the other, the results of those before included; fine: as of `fine`;
+    hard: stiffness with voids or of high contrast, as `stress.is_hard_picture` tells."""
     pixels = (shape[0] + 16) * (shape[1] + 16)
-    return max(_needs(name, shape, boundaries, fine) + pixels * sum(KEPT[earlier] for earlier in names[:n]) for n, name in enumerate(names))
+    return max(_needs(name, shape, boundaries, fine, hard) + pixels * sum(KEPT[earlier] for earlier in names[:n]) for n, name in enumerate(names))
 
 
-def _needs(name, shape, boundaries, fine):
+def _needs(name, shape, boundaries, fine, hard):
     margin = boundaries.margin if name == "charge" else 0
     pixels = (shape[0] + 2 * margin + 16) * (shape[1] + 2 * margin + 16)
     conductors = len(boundaries.conductors.split(",")) if boundaries.conductors else CONDUCTORS
@@ -48,4 +49,4 @@ def _needs(name, shape, boundaries, fine):
     loads = {"coupled": 1, "stress": 1, "stiffness": 4}.get(name)
     if fine and name in ("heat", "current", "junction", "transient", "coupled"):
         each += FINE
-    return each * pixels + (stress.peak_bytes(shape, loads) if loads else 0)
+    return each * pixels + (stress.peak_bytes(shape, loads, hard) if loads else 0)

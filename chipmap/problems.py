@@ -11,7 +11,7 @@ from chipmap.coupled import coupled
 from chipmap.memory import fine, needs
 from chipmap.nets import find_nets
 from chipmap.physics import CURRENT_V, conductivity, current, heat
-from chipmap.stresses import stiffness, stress
+from chipmap.stresses import is_hard, stiffness, stress
 from chipmap.uniform import uniform_tensors
 from chipmap.warming import junction, pulse
 
@@ -66,7 +66,8 @@ def solve_all(names, sample, boundaries, step, say=lambda line: None):
     """
     answers, driven = {}, {}
     if names:
-        most = needs(names, sample.objects.shape, boundaries, fine(sample))
+        hard = not {"stress", "coupled", "stiffness"}.isdisjoint(names) and is_hard(sample)
+        most = needs(names, sample.objects.shape, boundaries, fine(sample), hard)
         say(f"memory for the solves: at most {most / 1e9:.2g} GB beside the picture")
     for name in names:
         with step(name):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from cukernels.backend import array_module, on_device, to_host
 from cukernels.elastic import divergence, elasticity, interior, solve, strain
-from cukernels.rigid import RigidMultigrid
+from cukernels.rigid import RigidMultigrid, extra_bytes, is_hard
 from cukernels.threads import in_pieces
 
 from chipmap import InputError, inputs
@@ -187,10 +187,17 @@ def plane_moduli(E, nu, plane):
     return E * nu / ((1 + nu) * (1 - 2 * nu if plane == "strain" else 1 - nu)), E / (2 * (1 + nu))
 
 
-def peak_bytes(shape, loads=1):
+def peak_bytes(shape, loads=1, hard=False):
     """Memory that a solve on a picture of shape (H, W) takes at most beside its inputs: `thermal_stress` solves for one
-    load, `effective_stiffness` for three, four with expansion. Measured; the hierarchy takes most of it."""
-    return (shape[0] + 16) * (shape[1] + 16) * (390 + 135 * loads)
+    load, `effective_stiffness` for three, four with expansion. Measured; the hierarchy takes most of it.
+
+    hard: with voids or high contrast, as `is_hard_picture` tells."""
+    return (shape[0] + 16) * (shape[1] + 16) * (390 + 135 * loads) + (extra_bytes(shape) if hard else 0)
+
+
+def is_hard_picture(E, nu, plane="strain"):
+    """Whether voids or the contrast of stiffness ask for the solver that takes more memory."""
+    return is_hard(*plane_moduli(E, nu, plane))
 
 
 def _rounding(stress, operator):

@@ -10,7 +10,7 @@ from chipmap.answer import Answer, Picture, by_object, nothing
 from chipmap.physics import UNNAMED
 from chipmap.solve import Solid, effective_stiffness
 from chipmap.strained_edges import energy_changes, thermal_energies
-from chipmap.stress import plane_moduli
+from chipmap.stress import is_hard_picture, plane_moduli
 from chipmap.uncertainty import NO_GREY, edges_sigma
 from chipmap.uniform import uniform_stiffness
 
@@ -183,6 +183,14 @@ def _stiffness_doubt(sample, plane, modulus, ratio, solved):
     moved = energy_changes(edges, lam, mu, *solved.fields(), edges.weight * (GPA / modulus.size))
     sigma, why = edges_sigma(sample, moved)
     return {"sigma": None, "why_no_sigma": why} if why else {"sigma": sigma.tolist(), "sigma_from": "where the edges are, first order"}
+
+
+def is_hard(sample):
+    """Whether the stiffness of this picture asks for more memory; of unnamed pictures nothing is solved."""
+    if not sample.named:
+        return False
+    modulus, ratio, _ = _properties(sample)
+    return is_hard_picture(modulus / GPA, ratio)
 
 
 def _properties(sample):

@@ -1,9 +1,17 @@
 """Small elastic operators for the tests of the multigrid that keeps rigid motions, and of its parts."""
 
 import numpy as np
+from cukernels import rigid
 from cukernels.elastic import elasticity
 
 WAYS = [(False, False), (True, True), (True, False)]
+
+
+def many_levels(monkeypatch, hard):
+    """The contrast to take; in hard pictures small levels are made too, as in large pictures, in double precision."""
+    monkeypatch.setattr(rigid, "FACTORS", 120)
+    monkeypatch.setattr(rigid, "SMALL", 120)
+    return 1e4 if hard else 1e2
 
 
 def moduli(shape, contrast=100.0, voids=0.0, seed=0):

@@ -5,13 +5,15 @@ import pytest
 from cukernels.backend import to_host
 from cukernels.rigid import RigidMultigrid
 from cukernels.rigid_coarsening import pixel_matrices
-from small_elastic import WAYS, moduli, operator
+from small_elastic import WAYS, many_levels, moduli, operator
 
 
+@pytest.mark.parametrize("hard", [False, True])
 @pytest.mark.parametrize("periodic", WAYS)
-def test_every_device_makes_the_same_hierarchy(xp, periodic):
-    lam, mu = moduli((23, 18), 1e3, 0.1)
+def test_every_device_makes_the_same_hierarchy(xp, monkeypatch, periodic, hard):
+    lam, mu = moduli((41, 34), many_levels(monkeypatch, hard), 0.1 * hard)
     ours, theirs = (RigidMultigrid(operator(m, lam, mu, periodic=periodic)) for m in (xp, np))
+    assert len(ours.levels) == 3 and ours.levels[1].link.dtype == (np.float64 if hard else np.float32)
     for a, c in zip(ours.levels, theirs.levels):
         for name in ("link", "diagonal", "inverse", "along", "down", "middle"):
             if getattr(c, name) is not None:

@@ -53,12 +53,12 @@ class Multigrid:
             level = Level(level.shape, level.periodic, operator.k.astype(np.float32), operator.weights, operator.reaction.astype(np.float32),
                           level.inverse, None, level.colours)
         self.levels, self.algebraic = [level], None
-        self._below, self._top = _chebyshev(2, _LOWEST), ([1.0], 1.0)
+        self._below, self._top = chebyshev(2, _LOWEST), ([1.0], 1.0)
         insulates = _insulates(operator)
         high = contrast > (_HIGH_BETWEEN if insulates else _HIGH)
         corners = _corners(operator) if high or insulates else 0.0
         if high and corners > (_MANY if contrast > _HIGH else _MORE) or corners > _MOST:
-            self._top = _chebyshev(3, _LOWER)
+            self._top = chebyshev(3, _LOWER)
             if contrast > _HIGHEST:
                 self.sweeps, self._below = 1, self._top
         hardest = contrast > (_HIGH if insulates else _HIGHEST)
@@ -127,7 +127,7 @@ class Multigrid:
         return wrap(x, level.periodic)
 
 
-def _chebyshev(degree, lowest):
+def chebyshev(degree, lowest):
     """(steps, peak): cycles of these lengths have eigenvalues up to `peak`, to be brought back to 1."""
     middle, half = (1 + lowest) / 2, (1 - lowest) / 2
     steps = [1 / (middle + half * np.cos(np.pi * (2 * i + 1) / (2 * degree))) for i in range(degree)]

@@ -1,4 +1,5 @@
-// Setup of rigid_coarsening.py; the same sums, a thread an edge, a cell or a node. d is the number of unknowns a node.
+// Setup of rigid_coarsening.py; the same sums, a thread an edge, a cell or a node. d is the number of unknowns a node, T the precision
+// of the level.
 
 struct Elements {
     const double *lam, *mu, *k_lam, *k_mu, *packed, *height, *width;
@@ -50,8 +51,8 @@ __device__ void generalised_inverse(double (*a)[n], double tiny) {
         for (int j = 0; j < n; ++j) a[i][j] = -a[i][j];
 }
 
-template <int d>
-__device__ void assemble(const Elements& e, float* link, float* diagonal, float* inverse) {
+template <int d, typename T>
+__device__ void assemble(const Elements& e, T* link, T* diagonal, T* inverse) {
     long long plane = (long long)(e.NY + 2) * (e.NX + 2);
     for (long long node = first_thread(); node < (long long)e.NY * e.NX; node += all_threads()) {
         int i = node / e.NX, j = node % e.NX;
@@ -76,13 +77,13 @@ __device__ void assemble(const Elements& e, float* link, float* diagonal, float*
                 bool gone = is_fixed(e, i, j, a);
                 for (int n = 0; n < 4; ++n)
                     link[((n * d + a) * d + b) * plane + here] =
-                        gone || is_fixed(e, i + down[n], j + right[n], b) ? 0.0f : (float)sums[n][a][b];
+                        gone || is_fixed(e, i + down[n], j + right[n], b) ? T(0) : (T)sums[n][a][b];
                 if (gone || is_fixed(e, i, j, b)) own[a][b] = 0.0;
-                diagonal[(a * d + b) * plane + here] = (float)own[a][b];
+                diagonal[(a * d + b) * plane + here] = (T)own[a][b];
             }
         generalised_inverse<d>(own, e.tiny);
         for (int a = 0; a < d; ++a)
-            for (int b = 0; b < d; ++b) inverse[(a * d + b) * plane + here] = (float)own[a][b];
+            for (int b = 0; b < d; ++b) inverse[(a * d + b) * plane + here] = (T)own[a][b];
     }
 }
 
@@ -96,8 +97,8 @@ __device__ void rigid(const Elements& e, int i, int j, int down, int right, int 
     if (d == 3) t[d - 1][2] = 0.5;
 }
 
-template <int d>
-__device__ void edge_weights(const Elements& e, int NYc, int NXc, float* along, float* down) {
+template <int d, typename T>
+__device__ void edge_weights(const Elements& e, int NYc, int NXc, T* along, T* down) {
     long long plane = (long long)(NYc + 2) * (NXc + 2);
     for (long long n = first_thread(); n < 2LL * NYc * NXc; n += all_threads()) {
         int way = n % 2, J = n / 2 % NXc, I = n / 2 / NXc;
@@ -127,18 +128,18 @@ __device__ void edge_weights(const Elements& e, int NYc, int NXc, float* along, 
                 }
             }
         generalised_inverse<3 * d>(own, e.tiny);
-        float* out = (way ? down : along) + (long long)(I + 1) * (NXc + 2) + J + 1;
+        T* out = (way ? down : along) + (long long)(I + 1) * (NXc + 2) + J + 1;
         for (int a = 0; a < d; ++a)
             for (int c = 0; c < 6; ++c) {
                 double total = 0.0;
                 for (int b = 0; b < 3 * d; ++b) total -= own[d + a][b] * sums[b][c];
-                out[(a * 6 + c) * plane] = (float)total;
+                out[(a * 6 + c) * plane] = (T)total;
             }
     }
 }
 
-template <int d>
-__device__ void coarse_elements(const Elements& e, int NYc, int NXc, const float* along, const float* down, float* middle,
+template <int d, typename T>
+__device__ void coarse_elements(const Elements& e, int NYc, int NXc, const T* along, const T* down, T* middle,
                                 double* out) {
     long long pitch = NXc + 2, plane = (NYc + 2) * pitch;
     int cells = (e.nx + 1) / 2;
@@ -175,7 +176,7 @@ __device__ void coarse_elements(const Elements& e, int NYc, int NXc, const float
                 for (int c = 0; c < 12; ++c) {
                     double total = 0.0;
                     for (int b = 0; b < d; ++b) total -= own[a][b] * sums[b][c];
-                    p[4][a][c] = middle[(a * 12 + c) * plane + here] = (float)total;  // as rounded: that of the cycle
+                    p[4][a][c] = middle[(a * 12 + c) * plane + here] = (T)total;  // as rounded: that of the cycle
                 }
         }
         double result[78] = {};
@@ -234,6 +235,29 @@ extern "C" __global__ void edge_weights3(const double* lam, const double* mu, co
 extern "C" __global__ void coarse_elements3(const double* lam, const double* mu, const double* k_lam, const double* k_mu, const double* packed, const double* height,
     const double* width, const unsigned char* fixed, int ny, int nx, int NY, int NX, int wrap_y, int wrap_x,
     double tiny, int NYc, int NXc, const float* along, const float* down, float* middle, double* out) {
+    Elements e{lam, mu, k_lam, k_mu, packed, height, width, fixed, ny, nx, NY, NX, wrap_y, wrap_x, tiny};
+    coarse_elements<3>(e, NYc, NXc, along, down, middle, out);
+}
+
+// those below the finest level in hard pictures
+
+extern "C" __global__ void assemble3_double(const double* lam, const double* mu, const double* k_lam, const double* k_mu, const double* packed, const double* height,
+    const double* width, const unsigned char* fixed, int ny, int nx, int NY, int NX, int wrap_y, int wrap_x,
+    double tiny, double* link, double* diagonal, double* inverse) {
+    Elements e{lam, mu, k_lam, k_mu, packed, height, width, fixed, ny, nx, NY, NX, wrap_y, wrap_x, tiny};
+    assemble<3>(e, link, diagonal, inverse);
+}
+
+extern "C" __global__ void edge_weights3_double(const double* lam, const double* mu, const double* k_lam, const double* k_mu, const double* packed, const double* height,
+    const double* width, const unsigned char* fixed, int ny, int nx, int NY, int NX, int wrap_y, int wrap_x,
+    double tiny, int NYc, int NXc, double* along, double* down) {
+    Elements e{lam, mu, k_lam, k_mu, packed, height, width, fixed, ny, nx, NY, NX, wrap_y, wrap_x, tiny};
+    edge_weights<3>(e, NYc, NXc, along, down);
+}
+
+extern "C" __global__ void coarse_elements3_double(const double* lam, const double* mu, const double* k_lam, const double* k_mu, const double* packed, const double* height,
+    const double* width, const unsigned char* fixed, int ny, int nx, int NY, int NX, int wrap_y, int wrap_x,
+    double tiny, int NYc, int NXc, const double* along, const double* down, double* middle, double* out) {
     Elements e{lam, mu, k_lam, k_mu, packed, height, width, fixed, ny, nx, NY, NX, wrap_y, wrap_x, tiny};
     coarse_elements<3>(e, NYc, NXc, along, down, middle, out);
 }

@@ -7,14 +7,14 @@ from numba import njit
 
 from .backend import array_module, grid, launch, on_device, to_host
 from .margin import wrap
-from .rigid_relaxation import Level
+from .rigid_relaxation import Level, precision
 from .threads import in_threads
 
 _PART = 30_000     # nodes a thread should have at least
 _KINDS = 16        # materials whose insides are worked out once
 
 # place of entry (a, b) of a symmetric 12 x 12 element in its packed upper triangle
-_PLACE = np.array([[min(a, b) * 12 - min(a, b) * (min(a, b) - 1) // 2 + abs(a - b) for b in range(12)] for a in range(12)])
+PLACE = np.array([[min(a, b) * 12 - min(a, b) * (min(a, b) - 1) // 2 + abs(a - b) for b in range(12)] for a in range(12)])
 
 
 @dataclass
@@ -72,21 +72,21 @@ def kinds(lam, mu):
     return found
 
 
-def assemble(elements):
-    """The stencils of a level from its elements."""
+def assemble(elements, dtype=np.float32):
+    """The stencils of a level from its elements, in numbers of this dtype."""
     xp, d, (NY, NX) = array_module(elements.fixed), elements.unknowns, elements.nodes
-    link = xp.zeros((4 * d * d, NY + 2, NX + 2), np.float32)
-    diagonal, inverse = xp.zeros((d * d, NY + 2, NX + 2), np.float32), xp.zeros((d * d, NY + 2, NX + 2), np.float32)
+    link = xp.zeros((4 * d * d, NY + 2, NX + 2), dtype)
+    diagonal, inverse = xp.zeros((d * d, NY + 2, NX + 2), dtype), xp.zeros((d * d, NY + 2, NX + 2), dtype)
     if on_device(elements.fixed):
-        launch("rigid_coarsening", f"assemble{d}", grid(NY * NX, 64), 64, *_arguments(elements), link, diagonal, inverse)
+        launch("rigid_coarsening", f"assemble{d}{precision(dtype)}", grid(NY * NX, 64), 64, *_arguments(elements), link, diagonal, inverse)
     else:
-        in_threads(_assemble_rows, NY, d, _PLACE, *elements.args(), elements.kind, link, diagonal, inverse, least=1 + _PART // NX)
+        in_threads(_assemble_rows, NY, d, PLACE, *elements.args(), elements.kind, link, diagonal, inverse, least=1 + _PART // NX)
     for a in (link, diagonal, inverse):
         wrap(a, elements.periodic)
     colour = np.arange(NX) % 2
     if elements.periodic[1] and NX % 2:
         colour[-1] = 2  # an odd circle: the last column is a neighbour of the first and of the same parity
-    masks = np.stack([colour == c for c in range(colour.max() + 1)]).astype(np.float32)  # on the host: launches are planned there
+    masks = np.stack([colour == c for c in range(colour.max() + 1)]).astype(dtype)  # on the host: launches are planned there
     return Level((NY, NX), elements.periodic, d, link, diagonal, inverse, masks)
 
 
@@ -95,23 +95,23 @@ def coarsen(elements, level):
     xp, d = array_module(elements.fixed), elements.unknowns
     shape = tuple((n + 1) // 2 for n in elements.shape)
     NYc, NXc = (n + (not wraps) for n, wraps in zip(shape, elements.periodic))
-    level.along, level.down = (xp.zeros((6 * d, NYc + 2, NXc + 2), np.float32) for _ in range(2))
-    level.middle = xp.zeros((12 * d, NYc + 2, NXc + 2), np.float32)
+    level.along, level.down = (xp.zeros((6 * d, NYc + 2, NXc + 2), level.link.dtype) for _ in range(2))
+    level.middle = xp.zeros((12 * d, NYc + 2, NXc + 2), level.link.dtype)
     packed, kind = xp.empty((*shape, 78)), np.zeros((0, 0), np.int8)
     rows, columns = (np.minimum(2 * np.arange(n), N - 1) for n, N in zip((NYc, NXc), elements.nodes))
     if on_device(elements.fixed):
-        sizes = np.int32(NYc), np.int32(NXc)
-        launch("rigid_coarsening", f"edge_weights{d}", grid(2 * NYc * NXc, 64), 64, *_arguments(elements), *sizes, level.along, level.down)
+        sizes, suffix = (np.int32(NYc), np.int32(NXc)), precision(level.link.dtype)
+        launch("rigid_coarsening", f"edge_weights{d}{suffix}", grid(2 * NYc * NXc, 64), 64, *_arguments(elements), *sizes, level.along, level.down)
         wrap(level.along, level.periodic), wrap(level.down, level.periodic)
-        launch("rigid_coarsening", f"coarse_elements{d}", grid(shape[0] * shape[1], 64), 64, *_arguments(elements), *sizes, level.along,
+        launch("rigid_coarsening", f"coarse_elements{d}{suffix}", grid(shape[0] * shape[1], 64), 64, *_arguments(elements), *sizes, level.along,
                level.down, level.middle, packed)
     else:
         least = 1 + _PART // (4 * NXc)
         same = np.full((2, NYc + 1, NXc + 1), -1, np.int8)
-        in_threads(_edge_rows, NYc, d, _PLACE, *elements.args(), elements.kind, NXc, level.along, level.down, same, least=least)
+        in_threads(_edge_rows, NYc, d, PLACE, *elements.args(), elements.kind, NXc, level.along, level.down, same, least=least)
         wrap(level.along, level.periodic), wrap(level.down, level.periodic)
         kind = np.empty(shape, np.int8)
-        in_threads(_cell_rows, shape[0], d, _PLACE, *elements.args(), elements.kind, same, NXc, level.along, level.down, level.middle, packed,
+        in_threads(_cell_rows, shape[0], d, PLACE, *elements.args(), elements.kind, same, NXc, level.along, level.down, level.middle, packed,
                    kind, least=least)
     wrap(level.middle, level.periodic)
     none = xp.zeros((0, 0))
@@ -125,7 +125,7 @@ def dense_inverse(elements):
     d, (NY, NX), (ny, nx) = elements.unknowns, elements.nodes, elements.shape
     packed, fixed = to_host(elements.packed), to_host(elements.fixed)
     if d == 3:
-        k = packed[:, :, _PLACE]
+        k = packed[:, :, PLACE]
     else:
         k = np.einsum("ij,ab->ijab", to_host(elements.lam), to_host(elements.k_lam))
         k += np.einsum("ij,ab->ijab", to_host(elements.mu), to_host(elements.k_mu))

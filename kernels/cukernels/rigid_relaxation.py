@@ -14,7 +14,7 @@ _PART = 30_000     # nodes a thread should have at least
 
 @dataclass
 class Level:
-    """One grid in single precision, node arrays padded by 1.
+    """One grid in single or in double precision, node arrays padded by 1.
 
     link: (4 d d, ...) blocks of each node with its E, S, SE, SW neighbour; diagonal and inverse: (d d, ...) blocks.
     along, down, middle: weights (6 d, ...), (6 d, ...), (12 d, ...) of the nodes right of, below, and diagonally below
@@ -34,11 +34,16 @@ class Level:
     work: dict = field(default_factory=dict)
 
 
+def precision(dtype):
+    """The end of a kernel's name."""
+    return "" if np.dtype(dtype) == np.float32 else "_double"
+
+
 def scratch(level, name, b):
     key = name, len(b)
     if key not in level.work:
         NY, NX = level.shape
-        level.work[key] = array_module(b).zeros((len(b), level.d, NY + 2, NX + 2), np.float32)
+        level.work[key] = array_module(b).zeros((len(b), level.d, NY + 2, NX + 2), level.link.dtype)
     return level.work[key]
 
 
@@ -58,14 +63,21 @@ def smooth(level, x, b, forward, from_zero=False):
                        forward, from_zero and n == 0, least=1 + _PART // NX)
 
 
+def residual(level, x, b, name="r"):
+    """b - A x, an array that the next call with this name reuses; `restrict` uses "r" on a device."""
+    r = scratch(level, name, b)
+    if on_device(x):
+        _residual_cuda(level, x, b, r)
+    else:
+        in_threads(_residual_rows, level.shape[0], level.d, level.link, level.diagonal, x, b, r, least=1 + _PART // level.shape[1])
+    return wrap(r, level.periodic)
+
+
 def restrict(level, x, b, coarse):
     """coarse = P^T (b - A x)."""
     NYc, NXc = (n - 2 for n in coarse.shape[2:])
     if on_device(x):
-        residual = scratch(level, "r", b)
-        _residual_cuda(level, x, b, residual)
-        wrap(residual, level.periodic)
-        _restrict_cuda(level, residual, coarse)
+        _restrict_cuda(level, residual(level, x, b), coarse)
     else:
         in_threads(_restrict_rows, NYc, level.d, level.link, level.diagonal, level.along, level.down, level.middle,
                    *level.periodic, x, b, coarse, least=1 + _PART // (4 * NXc))
@@ -180,6 +192,17 @@ def _residual_row(r, link, diagonal, x, b, i, d):
 
 
 @njit(cache=True, nogil=True)
+def _residual_rows(d, link, diagonal, x, b, out, first, last):
+    r = np.empty((d, x.shape[3] - 2), x.dtype)
+    for f in range(x.shape[0]):
+        for i in range(first, last):
+            _residual_row(r, link, diagonal, x[f], b[f], i, d)
+            for a in range(d):
+                for j in range(r.shape[1]):
+                    out[f, a, i + 1, j + 1] = r[a, j]
+
+
+@njit(cache=True, nogil=True)
 def _parted(even, odd, link, diagonal, x, b, i, d, r):
     """The residual of node row i, that of coarse columns and that between them each in a row of its own."""
     _residual_row(r, link, diagonal, x, b, i, d)
@@ -218,7 +241,7 @@ def _restrict_rows(d, link, diagonal, along, down, middle, wrap_y, wrap_x, x, b,
             out[:, row] = 0
             _parted(own, between, link, diagonal, x[f], b[f], min(2 * I, NY - 1), d, r)
             for a in range(d):
-                share = np.float32(0.5) if a == 2 else np.float32(1)
+                share = x.dtype.type(0.5 if a == 2 else 1.0)
                 for J in range(NXc):
                     out[a, row, J + 1] += own[a, J] * share
             for half in range(2):
@@ -253,9 +276,9 @@ def _prolong_rows(d, inverse, along, down, middle, wrap_y, wrap_x, x, coarse, fi
                 for J in range(NXc):
                     j = min(2 * J, NX - 1) + 1
                     if inverse[a * d + a, i, j] > 0:
-                        x[f, a, i, j] += upper[a, J + 1] * (np.float32(0.5) if a == 2 else np.float32(1))
+                        x[f, a, i, j] += upper[a, J + 1] * x.dtype.type(0.5 if a == 2 else 1.0)
                 for J in range(odd_columns):
-                    total = np.float32(0)
+                    total = x.dtype.type(0)
                     for n in range(3):
                         total += along[a * 6 + n, I + 1, J + 1] * upper[n, J + 1] + along[a * 6 + 3 + n, I + 1, J + 1] * upper[n, J + 2]
                     x[f, a, i, 2 * J + 2] += total
@@ -268,12 +291,12 @@ def _prolong_odd_row(d, down, middle, upper, lower, odd_columns, x):
     NX = x.shape[1] - 2
     for a in range(d):
         for J in range(upper.shape[1] - 2):
-            total = np.float32(0)
+            total = x.dtype.type(0)
             for n in range(3):
                 total += down[a * 6 + n, J + 1] * upper[n, J + 1] + down[a * 6 + 3 + n, J + 1] * lower[n, J + 1]
             x[a, min(2 * J, NX - 1) + 1] += total
         for J in range(odd_columns):
-            total = np.float32(0)
+            total = x.dtype.type(0)
             for n in range(3):
                 total += (middle[a * 12 + n, J + 1] * upper[n, J + 1] + middle[a * 12 + 3 + n, J + 1] * upper[n, J + 2]
                           + middle[a * 12 + 6 + n, J + 1] * lower[n, J + 1] + middle[a * 12 + 9 + n, J + 1] * lower[n, J + 2])
@@ -288,23 +311,23 @@ def _smooth_cuda(level, x, b, first, count, forward):
     colours = range(len(level.colours))
     for colour in colours if forward else colours[::-1]:
         columns = np.flatnonzero(level.colours[colour])
-        launch("rigid_relaxation", f"relax{level.d}", grid(len(x) * count * len(columns), 128), 128, level.link, level.inverse, x, b,
+        launch("rigid_relaxation", f"relax{level.d}{precision(x.dtype)}", grid(len(x) * count * len(columns), 128), 128, level.link, level.inverse, x, b,
                *_shape_arguments(level, len(x)), np.int32(first), np.int32(count), np.int32(columns[0]), np.int32(len(columns)))
     wrap(x, level.periodic)
 
 
 def _residual_cuda(level, x, b, residual):
-    launch("rigid_relaxation", f"residual{level.d}", grid(len(x) * level.shape[0] * level.shape[1], 128), 128, level.link, level.diagonal,
+    launch("rigid_relaxation", f"residual{level.d}{precision(x.dtype)}", grid(len(x) * level.shape[0] * level.shape[1], 128), 128, level.link, level.diagonal,
            x, b, *_shape_arguments(level, len(x)), residual)
 
 
 def _restrict_cuda(level, residual, coarse):
     NYc, NXc = (n - 2 for n in coarse.shape[2:])
-    launch("rigid_relaxation", f"restrict{level.d}", grid(len(coarse) * NYc * NXc, 128), 128, level.along, level.down, level.middle,
+    launch("rigid_relaxation", f"restrict{level.d}{precision(coarse.dtype)}", grid(len(coarse) * NYc * NXc, 128), 128, level.along, level.down, level.middle,
            residual, *_shape_arguments(level, len(coarse)), np.int32(NYc), np.int32(NXc), coarse)
 
 
 def _prolong_cuda(level, x, coarse):
     NYc, NXc = (n - 2 for n in coarse.shape[2:])
-    launch("rigid_relaxation", f"prolong{level.d}", grid(len(x) * level.shape[0] * level.shape[1], 128), 128, level.inverse, level.along,
+    launch("rigid_relaxation", f"prolong{level.d}{precision(coarse.dtype)}", grid(len(x) * level.shape[0] * level.shape[1], 128), 128, level.inverse, level.along,
            level.down, level.middle, coarse, *_shape_arguments(level, len(x)), np.int32(NYc), np.int32(NXc), x)
