@@ -190,7 +190,7 @@ def is_hard(sample):
     if not sample.named:
         return False
     modulus, ratio, _ = _properties(sample)
-    return is_hard_picture(modulus / GPA, ratio)
+    return is_hard_picture(modulus / GPA, ratio, "stress")     # takes any ratio
 
 
 def _properties(sample):
