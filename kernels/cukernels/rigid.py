@@ -37,7 +37,7 @@ from .rigid_relaxation import prolong, residual, restrict, scratch, smooth
 
 DIRECT = 120       # nodes at which a dense inverse takes over
 FACTORS, SMALL = 270_000, 17_000  # nodes of the first coarse level, and of a later one, that sparse factors may have
-_FACTOR_BYTES = 11_000            # a node, at most
+_FACTOR_BYTES = 13_000            # a node, at most
 _HIGH = 300        # contrast above which a picture is hard
 _LOWEST = 0.25     # least eigenvalue of a cycle, as far as two joined ones care
 # Less than this part of the stiffest pixel is a motion that nothing resists. Weights rounded to single precision leave
