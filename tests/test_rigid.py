@@ -5,8 +5,9 @@ import pytest
 from cukernels import rigid
 from cukernels.backend import to_host
 from cukernels.elastic import divergence, elasticity, embed, forces, interior, solve
-from benchmarks.elasticity import SCENES
 from small_elastic import WAYS, moduli, operator
+
+from benchmarks.elasticity import SCENES
 
 
 @pytest.mark.parametrize("periodic", WAYS)
