@@ -13,7 +13,7 @@ CHARGE, CONDUCTOR = 300, 100    # and for each conductor but one
 COUPLED = 210       # beside the stress
 CONDUCTORS = 4      # where none are named
 FINE = 180          # more, but for charge, where pieces of a few pixels touch at corners: there links may choose the coarse nodes
-CORNERS = 0.0015    # share of the nodes from which on they do, see `cukernels.multigrid`
+CORNERS = 0.0001    # share of the nodes from which on they may, see `cukernels.multigrid`
 # and what its results hold on to while the next ones are solved
 KEPT = {"heat": 36, "current": 36, "charge": 30, "stress": 50, "coupled": 58, "junction": 30, "transient": 50, "stiffness": 2}
 

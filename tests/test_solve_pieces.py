@@ -58,10 +58,12 @@ def test_only_hard_pictures_have_coarse_nodes_chosen_by_links():
         return "links" if cycle.algebraic else len(cycle._top[0])
     assert [way(size, 1.0, 1e4) for size in (1, 2, 3, 16)] == ["links", 3, 3, 1]
     assert [way(size, 1.0, 1e6) for size in (1, 2, 3, 5, 16)] == ["links"] * 4 + [1]
+    assert [len(Multigrid(conduction(pieces(16, [1.0, c])))._below[0]) for c in (1e4, 1e6)] == [2, 3]
     assert [way(size, 1.0, 1e2) for size in (1, 16)] == [1, 1]
     assert [way(size, 0.0, 1.0) for size in (1, 3, 16)] == [3, 1, 1]
     assert [way(size, 0.0, 1.0, 3e2) for size in (1, 3, 16)] == ["links", 3, 1]
     assert [way(size, 0.0, 1.0, 1e4) for size in (1, 3, 16)] == ["links", "links", 1]
+    assert [way(size, 0.0, 1.0, 1e6) for size in (1, 3, 16)] == ["links"] * 3
 
 
 def test_several_loads_are_what_each_is_alone():
