@@ -174,8 +174,7 @@ class Conductor:
         u = both[0].x
         if len(both) == 2:
             u += fed.x
-        inflow, power = powers(self.operator, u)
-        inflow *= self._scale
+        inflow, power = powers(self.operator, u, self._scale)
         return Solved(interior(u), interior(inflow), self._scale * to_host(power), max(part.iterations for part in both), self.floating)
 
     def _driven(self, values, start, tolerance):
@@ -184,7 +183,7 @@ class Conductor:
         inside = interior(u)
         if start is not None:
             xp.copyto(inside, start, where=~self.floating)
-        xp.copyto(inside, values, where=self.fixed)
+        inside[:, self.fixed] = values[:, self.fixed]
         return conjugate_gradients(self._apply, self._precondition, None, u, tolerance)
 
     def _fed(self, sources, start, tolerance):
@@ -208,7 +207,7 @@ class Conductor:
 
     def inflow(self, potential):
         """(S, H', W') what enters at each node from outside at these potentials, conductance times potential."""
-        return self._scale * interior(powers(self.operator, embed(potential, self.periodic))[0])
+        return interior(powers(self.operator, embed(potential, self.periodic), self._scale)[0])
 
     def flux(self, solved, k):
         """Mean flux in each pixel, (S, 2, H, W), x first, conductivity times potential over length: -k grad u."""

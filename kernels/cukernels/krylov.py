@@ -44,7 +44,7 @@ def conjugate_gradients(apply, precondition, b, x=None, tolerance=1e-8, start=No
         r = xp.zeros(like.shape)
         energy = _per_field(getattr(apply, "apply", apply)(x, r))
         start = energy if b is None else start
-        r = xp.negative(r, out=r) if b is None else xp.subtract(b, r, out=b)
+        r = _negate(r) if b is None else xp.subtract(b, r, out=b)
     steps = apply if hasattr(apply, "search") and not on_device(like) else _Apart(getattr(apply, "apply", apply), like)
     # zeros that are made as they are met, by the threads that meet them
     p, short = xp.zeros(like.shape), xp.zeros(like.shape, np.float32)
@@ -107,6 +107,14 @@ def _largest(r):
     return np.max(in_pieces(_largest_pieces, _cuts(r), r.reshape(len(r), -1)), axis=0)
 
 
+def _negate(r):
+    """-r, in place."""
+    if on_device(r):
+        return array_module(r).negative(r, out=r)
+    in_pieces(_negate_piece, _cuts(r), r.reshape(len(r), -1))
+    return r
+
+
 def _shorten(r, scale, short):
     """short = r scale, in single precision."""
     if on_device(r):
@@ -152,6 +160,13 @@ def _largest_pieces(r, a, b):
             if not size <= largest[f]:
                 largest[f] = size
     return largest
+
+
+@njit(cache=True, nogil=True)
+def _negate_piece(r, a, b):
+    for f in range(r.shape[0]):
+        for j in range(a, b):
+            r[f, j] = -r[f, j]
 
 
 @njit(cache=True, nogil=True)

@@ -179,14 +179,12 @@ def _cuts(length):
 @njit(cache=True, forceinline=True)
 def _relax(u, v, fields, rows, width, c, links, held, plane, reaction, inverse, along_x, along_y, across, colours, wrap_y, wrap_x,
            i, forward, from_zero, alone, s, y):
-    """Relax node row i - 2 of every field, colour by colour. alone: the rows beside it count as 0, and it is 0."""
+    """Relax node row i - 2 of every field, colour by colour. from_zero: it counts as 0. alone: the rows beside it do too."""
     k, step = row_links(links, held, c, i, width, along_x, along_y, across)
     for f in range(fields):
         o = (f * rows + i) * width
-        if from_zero:
-            for j in range(width):
-                u[o + j] = 0
-        relax(u, o + 2, width, v, links, k, plane, step, reaction, i * width + 2, inverse, colours, width - 4, forward, alone, wrap_x, s, y)
+        relax(u, o + 2, width, v, links, k, plane, step, reaction, i * width + 2, inverse, colours, width - 4, forward, alone, from_zero,
+              wrap_x, s, y)
         _wrap_row(u, o, i, f, rows, width, wrap_y, False)  # `relax` has seen to its ends
 
 

@@ -98,17 +98,20 @@ def _inners(t, m, x, a, c, e, reaction, p):
 
 
 @njit(cache=True, forceinline=True)
-def relax(x, o, width, b, c, k, plane, step, reaction, q, inverse, colours, n, forward, alone, wraps, s, y):
+def relax(x, o, width, b, c, k, plane, step, reaction, q, inverse, colours, n, forward, alone, blank, wraps, s, y):
     """Gauss-Seidel on a float32 row, colour by colour: forward even nodes, odd ones, the last of an odd circle; or back.
 
-    colours: (3, n). alone: the rows beside it count as 0, and the row is 0. wraps: refresh its pads. s, y: (n + 2,) for work.
+    colours: (3, n). alone: the rows beside it count as 0. blank: the row does, whatever it holds. wraps: refresh its pads.
+    s, y: (n + 2,) for work.
     """
     third = colours[3 * n - 1] > 0
     if third and not forward:
         _last(x, o + n - 1, width, b, c, k + n - 1, plane, step, reaction, q + n - 1, inverse, alone)
         x[o - 1], x[o + n] = x[o + n - 1], x[o]
     first = 0 if forward else n
-    _start(x, o, width, b, c, k, plane, step, reaction, q, inverse, colours, first, n, alone, s, y)
+    if blank:
+        x[o - 1], x[o + n] = 0, 0
+    _start(x, o, width, b, c, k, plane, step, reaction, q, inverse, colours, first, n, alone, blank, s, y)
     y[0], y[n + 1] = (y[n], y[1]) if wraps else (x[o - 1], x[o + n])
     _finish(x, o, c, k, reaction, q, inverse, colours, n - first, n, s, y)
     if wraps:
@@ -119,21 +122,31 @@ def relax(x, o, width, b, c, k, plane, step, reaction, q, inverse, colours, n, f
 
 
 @njit(cache=True, forceinline=True)
-def _start(x, o, width, b, c, k, plane, step, reaction, q, inverse, colours, m, n, alone, s, y):
+def _start(x, o, width, b, c, k, plane, step, reaction, q, inverse, colours, m, n, alone, blank, s, y):
     """The first colour of a row into y, from 1 on; s: the residual but for what comes from within the row."""
     if n < SINGLES:
+        if blank:
+            for j in range(n):
+                x[o + j] = 0
         for j in range(n):
             s[j] = b[o + j] if alone else b[o + j] + _outer(x, o + j, width, c, k + j, plane, step)
             y[j + 1] = x[o + j] + colours[m + j] * (inverse[q + j] * (s[j] + _inner(x, o + j, c, k + j, reaction, q + j)))
         return
-    j = 0
+    j, zero = 0, fill(np.float32(0))
     while True:
-        v, t = load(x, o + j), load(b, o + j)
-        if not alone:
-            t = _outers(t, v, x, o + j, width, c, k + j, plane, step)
-        store(s, j, t)
-        t = _inners(t, v, x, o + j, c, k + j, reaction, q + j)
-        store(y, j + 1, madd(mul(load(inverse, q + j), load(colours, m + j)), t, v))
+        t = load(b, o + j)
+        if blank:
+            if not alone:
+                t = _outers(t, zero, x, o + j, width, c, k + j, plane, step)
+            store(s, j, t)
+            store(y, j + 1, mul(mul(load(inverse, q + j), load(colours, m + j)), t))
+        else:
+            v = load(x, o + j)
+            if not alone:
+                t = _outers(t, v, x, o + j, width, c, k + j, plane, step)
+            store(s, j, t)
+            t = _inners(t, v, x, o + j, c, k + j, reaction, q + j)
+            store(y, j + 1, madd(mul(load(inverse, q + j), load(colours, m + j)), t, v))
         if j == n - SINGLES:
             return
         j = min(j + SINGLES, n - SINGLES)

@@ -175,21 +175,23 @@ def apply(operator, u):
     return powers(operator, u)[0]
 
 
-def powers(operator, u):
-    """(A u at every node, the S inner products of u and A u); u as of `apply`."""
+def powers(operator, u, scale=1.0):
+    """(scale A u at every node, the S inner products of u and A u); u as of `apply`."""
     q = array_module(u).zeros(u.shape)
-    return q, _apply(operator, u, q, False)
+    return q, _apply(operator, u, q, False, scale)
 
 
-def _apply(operator, u, q, masked):
+def _apply(operator, u, q, masked, scale=1.0):
     wrap(u, operator.periodic)
     if on_device(u):
         _apply_cuda(operator, u, q)
         dots = (u * q).sum(axis=(1, 2))
         if masked:
             q *= operator.free
+        if scale != 1.0:
+            q *= scale
         return dots
-    return _apply_cpu(operator.k, operator.reaction, *operator.weights, operator.free, masked, u, q, chunks(operator.shape[0])).sum(axis=0)
+    return _apply_cpu(operator.k, operator.reaction, *operator.weights, operator.free, masked, u, q, scale, chunks(operator.shape[0])).sum(axis=0)
 
 
 def gradient(operator, u, dx, dy):
@@ -298,7 +300,7 @@ def _link_rows(pixels, a, b, links, first, last):
 
 
 @njit(cache=True, nogil=True)
-def _apply_rows(k, reaction, along_x, along_y, across, free, masked, u, q, first, last):
+def _apply_rows(k, reaction, along_x, along_y, across, free, masked, u, q, scale, first, last):
     (fields, rows, width), pixels, lost, x = u.shape, k.reshape(-1), reaction.reshape(-1), u.reshape(-1)
     links, held, plane = links_of(k)
     t, dots = np.empty(width - 4), np.zeros(fields)
@@ -306,18 +308,18 @@ def _apply_rows(k, reaction, along_x, along_y, across, free, masked, u, q, first
         c, step = row_links(links, held, pixels, i, width, along_x, along_y, across)
         for f in range(fields):
             dots[f] += product_row(t, x, (f * rows + i) * width + 2, width, links, c, plane, step, lost, i * width + 2, width - 4)
-            _store_row(q[f, i], t, free[i], masked)
+            _store_row(q[f, i], t, free[i], masked, -scale)
     return dots
 
 
 @njit(cache=True)
-def _store_row(q, t, free, masked):
+def _store_row(q, t, free, masked, factor):
     if masked:
         for j in range(t.size):
-            q[j + 2] = -t[j] * free[j + 2]
+            q[j + 2] = factor * t[j] * free[j + 2]
     else:
         for j in range(t.size):
-            q[j + 2] = -t[j]
+            q[j + 2] = factor * t[j]
 
 
 @njit(cache=True, nogil=True)
@@ -383,8 +385,8 @@ def _advance_row(x, r, p, t, free, alpha, scale, short):
         short[j + 2] = r[j + 2] * scale
 
 
-def _apply_cpu(k, reaction, along_x, along_y, across, free, masked, u, q, bounds):
-    return np.array(in_pieces(_apply_rows, bounds, k, reaction, along_x, along_y, across, free, masked, u, q))
+def _apply_cpu(k, reaction, along_x, along_y, across, free, masked, u, q, scale, bounds):
+    return np.array(in_pieces(_apply_rows, bounds, k, reaction, along_x, along_y, across, free, masked, u, q, scale))
 
 
 def _apply_cuda(operator, u, q):
