@@ -10,6 +10,7 @@ from cukernels.elastic import divergence, elasticity, interior, solve
 from scipy.ndimage import gaussian_filter
 from skfem.models.elasticity import linear_elasticity
 
+from .scenes import SCENES
 from .timing import best_of
 
 E, NU, ALPHA = np.array([130e9, 70e9, 110e9]), np.array([0.28, 0.17, 0.35]), np.array([2.3e-6, 0.5e-6, 17e-6])
@@ -34,26 +35,6 @@ def contrast(device="cpu", size=256, tolerance=1e-8):
         seconds = time.perf_counter() - begin
         yield {"what": f"stiffness 1e4 and true voids: {name}, {size}^2", "ours_s": seconds, "iterations": iterations,
                "check": f"{iterations} iterations; bar 60 {'met' if iterations <= 60 else 'NOT met'}"}
-
-
-def discs(size, count, low, high, kinds, seed=0):
-    """(size, size) stiffness: `count` discs over one another with radii between low and high pixels, of these kinds, in 1."""
-    rng, (y, x) = np.random.default_rng(seed), np.indices((size, size))
-    young = np.ones((size, size))
-    for _ in range(count):
-        cy, cx, r = *rng.uniform(0, size, 2), rng.uniform(low, high)
-        young[(y - cy) ** 2 + (x - cx) ** 2 < r * r] = rng.choice(kinds)
-    return young
-
-
-MIXED = [0, 1e4, 0, 1e2]
-SCENES = {
-    "40 discs": lambda n: discs(n, 40, 3 * n / 128, 8 * n / 128, MIXED),
-    "small stiff discs": lambda n: discs(n, 40 * n * n // 128**2, 3, 8, [1e4]),
-    "small voids": lambda n: discs(n, 40 * n * n // 128**2, 3, 8, [0]),
-    "small discs, stiff and void, over one another": lambda n: discs(n, 40 * n * n // 128**2, 3, 8, MIXED),
-    "voids over one another that leave threads": lambda n: discs(n, 120, n / 80, n / 14, [0]),
-}
 
 
 def against_peer(device="cpu", size=1024, tolerance=1e-8):

@@ -167,4 +167,4 @@ def test_pictures_of_small_pieces_are_told():
     def told(size):
         phases = np.random.default_rng(0).integers(0, 2, (96 // size, 96 // size)).repeat(size, 0).repeat(size, 1)
         return memory.fine(Sample(phases.astype(np.int32), np.array([0, 1]), [["SiO2"], ["Cu"]], np.full(2, 1e-8), (2e-9, 2e-9)))
-    assert [told(size) for size in (1, 3, 16)] == [True, True, False]
+    assert [told(size) for size in (1, 3, 16, 96)] == [True, True, True, False]

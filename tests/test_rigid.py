@@ -7,7 +7,7 @@ from cukernels.backend import to_host
 from cukernels.elastic import divergence, elasticity, embed, forces, interior, solve
 from small_elastic import WAYS, moduli, operator
 
-from benchmarks.elasticity import SCENES
+from benchmarks.scenes import SCENES
 
 
 @pytest.mark.parametrize("periodic", WAYS)
