@@ -1,6 +1,7 @@
 """How much memory a solve takes at most, stated before it starts."""
 
 from cukernels.backend import array_module, on_device
+from cukernels.multigrid import FEW
 
 from chipmap import stress
 
@@ -12,8 +13,7 @@ TRANSIENT = 460
 CHARGE, CONDUCTOR = 300, 100    # and for each conductor but one
 COUPLED = 210       # beside the stress
 CONDUCTORS = 4      # where none are named
-FINE = 180          # more, but for charge, where pieces of a few pixels touch at corners: there links may choose the coarse nodes
-CORNERS = 0.0001    # share of the nodes from which on they may, see `cukernels.multigrid`
+FINE = 180          # more, but for charge, where more than FEW nodes are corners at which pieces touch: there links may choose the coarse nodes
 # and what its results hold on to while the next ones are solved
 KEPT = {"heat": 36, "current": 36, "charge": 30, "stress": 50, "coupled": 58, "junction": 30, "transient": 50, "stiffness": 2}
 
@@ -29,7 +29,7 @@ def fine(sample):
     phase = xp.asarray(sample.phase.astype("int32"))[sample.objects]
     nw, ne, sw, se = phase[:-1, :-1], phase[:-1, 1:], phase[1:, :-1], phase[1:, 1:]
     apart = (nw != ne) & (nw != sw) & (se != ne) & (se != sw)
-    return apart.size > 0 and float(apart.mean()) > CORNERS
+    return apart.size > 0 and float(apart.mean()) > FEW
 
 
 def needs(names, shape, boundaries, fine=False, hard=False):

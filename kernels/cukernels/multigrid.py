@@ -29,11 +29,11 @@ DIRECT = 200          # nodes at which a dense inverse takes over
 # level to level. There the links choose the coarse nodes (`algebraic`), which takes longer to set up and then a dozen
 # iterations whatever the contrast. Not so with the links of tensors, many of them negative, which say little about who
 # follows whom: those take three cycles a level, each of one sweep, joined for [_LOWER, 1]. So do, below the finest level,
-# pictures of rarer corners (more than _FEW: pieces of up to thirty pixels) above _HIGHEST: else each doubling of the picture
+# pictures of rarer corners (more than FEW: pieces of up to thirty pixels) above _HIGHEST: else each doubling of the picture
 # costs a third more iterations. Between insulators the links choose in those too.
 _LOWEST, _LOWER = 0.25, 0.12
 _HIGH, _HIGH_BETWEEN, _HIGH_SINGLE, _HIGHEST = 500, 100, 5e3, 1e5
-_FEW, _MANY, _MORE, _MOST = 0.0001, 0.0015, 0.01, 0.06
+FEW, _MANY, _MORE, _MOST = 0.0001, 0.0015, 0.01, 0.06
 _STRONGER = 10.0      # times the other two: then the two pixels across a corner are one piece
 
 
@@ -61,11 +61,11 @@ class Multigrid:
         corners = _corners(operator) if high or insulates else 0.0
         if high and corners > (_MANY if contrast > _HIGH else _MORE) or corners > _MOST:
             self._top = chebyshev(3, _LOWER)
-        if contrast > _HIGHEST and corners > _FEW:
+        if contrast > _HIGHEST and corners > FEW:
             self.sweeps, self._below = 1, chebyshev(3, _LOWER)
         hardest = contrast > (_HIGH if insulates else _HIGHEST)
         single = corners > _MOST and contrast > (_HIGH_BETWEEN if insulates else _HIGH_SINGLE)
-        if len(operator.k) == 1 and (single or hardest and corners > (_FEW if insulates and contrast > _HIGHEST else _MANY)):
+        if len(operator.k) == 1 and (single or hardest and corners > (FEW if insulates and contrast > _HIGHEST else _MANY)):
             g = graph(to_host(c), to_host(reaction), operator.shape, operator.periodic)
             del c, reaction
             self.algebraic = Algebraic(g, DIRECT, xp)
